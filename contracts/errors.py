@@ -1,0 +1,136 @@
+"""The error tree, and the problem document (RFC 9457) by which an error reaches a user. It knows no HTTP framework.
+
+MaxwellError                    code                      retryable
+├── RequestRefused              validation_failed         no      the request asks for something that cannot be
+├── NotFound                    not_found                 no
+├── Conflict                    conflict                  no      e.g. the job has ended already
+│   └── IdempotencyReused       idempotency_key_reused    no      same key, other body
+├── QueueFull                   queue_full                yes
+├── BusUnavailable              bus_unavailable           yes     Redis cannot be reached
+├── Fenced                      fenced                    no      another worker owns the job now; never shown to users
+├── WorkerError                 internal                  no      the rows, the job or the engine failed
+│   ├── ModelUnavailable        model_unavailable         no
+│   ├── OutOfMemory             out_of_memory             no
+│   └── EngineStopped           engine_stopped            yes
+├── BudgetExceeded              budget_exceeded           no
+└── JudgeError                  judge_failed              no
+    ├── JudgeUnavailable        judge_unavailable         yes     time-outs, connections, 5xx, rate limits
+    ├── JudgeRefused            judge_refused             no      the judge declined to look
+    └── JudgeMalformed          judge_malformed           yes     it answered, but not what was asked
+"""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from ._base import Contract
+
+
+class Violation(Contract):
+    """One thing wrong with a request. `pointer` is a JSON pointer (RFC 6901) into the body, or names a query parameter."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Contract):
+    """An error as users see it: in HTTP as `application/problem+json`, in a failed job as its `error`."""
+
+    type: str = "about:blank"
+    title: str
+    status: int = Field(ge=400, le=599)
+    detail: str
+    code: str
+    retryable: bool = False
+    instance: str | None = None
+    errors: tuple[Violation, ...] = ()
+
+
+class MaxwellError(Exception):
+    """Base of every error we raise on purpose. `str(error)` is a sentence for people: what happened, which input, what to do."""
+
+    code = "internal"
+    retryable = False
+
+
+class RequestRefused(MaxwellError):
+    code = "validation_failed"
+
+    def __init__(self, detail: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.violations = (Violation(pointer=pointer, detail=detail),)
+
+
+class NotFound(MaxwellError):
+    code = "not_found"
+
+
+class Conflict(MaxwellError):
+    code = "conflict"
+
+
+class IdempotencyReused(Conflict):
+    code = "idempotency_key_reused"
+
+
+class QueueFull(MaxwellError):
+    code = "queue_full"
+    retryable = True
+
+    def __init__(self, detail: str, retry_after: timedelta) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class BusUnavailable(MaxwellError):
+    code = "bus_unavailable"
+    retryable = True
+
+
+class Fenced(MaxwellError):
+    code = "fenced"
+
+
+class WorkerError(MaxwellError):
+    code = "internal"
+
+
+class ModelUnavailable(WorkerError):
+    code = "model_unavailable"
+
+
+class OutOfMemory(WorkerError):
+    code = "out_of_memory"
+
+
+class EngineStopped(WorkerError):
+    code = "engine_stopped"
+    retryable = True
+
+
+class BudgetExceeded(MaxwellError):
+    code = "budget_exceeded"
+
+
+class JudgeError(MaxwellError):
+    """A judgement that did not come about. Never replaced by an invented verdict: the job's policy decides."""
+
+    code = "judge_failed"
+
+    def __init__(self, detail: str, retry_after: timedelta | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class JudgeUnavailable(JudgeError):
+    code = "judge_unavailable"
+    retryable = True
+
+
+class JudgeRefused(JudgeError):
+    code = "judge_refused"
+
+
+class JudgeMalformed(JudgeError):
+    code = "judge_malformed"
+    retryable = True

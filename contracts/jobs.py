@@ -1,0 +1,216 @@
+"""A job from request to result: what users send, what Redis holds, what users see. It knows no route and no key."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from ._base import Contract
+from .errors import Problem
+from .sampler import SamplerSpec
+
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+Priority = Literal["low", "normal", "high"]
+SEED_LIMIT = 2**53  # every JSON reader keeps integers below this exactly
+
+
+class JobState(StrEnum):
+    """Where a job is. The last four are terminal: a job ends in exactly one of them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    AWAITING_JUDGEMENT = "awaiting_judgement"
+    CANCELING = "canceling"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED, JobState.EXPIRED)
+
+
+class Budget(Contract):
+    """Caps of one job. The first one reached ends the steering (judge_calls) or the job (seconds)."""
+
+    judge_calls: int | None = Field(
+        None, ge=0, description="Asks to the judge; after the last one the plain ODE finishes."
+    )
+    seconds: int | None = Field(None, ge=1, le=7 * 86400, description="From acceptance; then the job is expired.")
+
+
+class JobRequest(Contract):
+    """The body of POST /v1/generations."""
+
+    prompt: Prompt = Field(description="What to draw.", examples=["a red apple"])
+    negative_prompt: Annotated[str, StringConstraints(max_length=2000)] = ""
+    scenario: str | None = Field(
+        None, description="A preset of GET /v1/scenarios: who looks at the pictures.", examples=["teacher"]
+    )
+    scenario_text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = (
+        Field(None, description="Your own scenario instead of a preset.")
+    )
+    judge: str = Field("local", description="A judge of GET /v1/judges.")
+    model: str = Field("embedded", description="A model of GET /v1/models.")
+    sampler: SamplerSpec = SamplerSpec()
+    seed: int | None = Field(None, ge=0, lt=SEED_LIMIT, description="Drawn at random and echoed if left out.")
+    width: int | None = Field(None, ge=8, le=8192)
+    height: int | None = Field(None, ge=8, le=8192)
+    budget: Budget = Budget()
+    on_judge_failure: Literal["skip", "fail"] = Field(
+        "skip", description="After the judge's retries: go on without steering this step (recorded), or fail the job."
+    )
+    priority: Priority = "normal"
+    metadata: dict[
+        Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]
+    ] = Field(default_factory=dict, max_length=16, description="Yours; echoed.")
+
+    @model_validator(mode="after")
+    def _one_scenario(self) -> "JobRequest":
+        if self.scenario is not None and self.scenario_text is not None:
+            raise ValueError("give either scenario or scenario_text, not both")
+        return self
+
+
+class JobSpec(Contract):
+    """A request with every default filled in: all that a worker needs to draw the same picture again."""
+
+    id: str
+    owner: str = Field("anonymous", description="Whose job it is: the unit of fairness and of access.")
+    prompt: str
+    negative_prompt: str
+    scenario: str | None
+    scenario_text: str
+    judge: str
+    model: str
+    sampler: SamplerSpec
+    seed: int
+    width: int
+    height: int
+    budget: Budget
+    on_judge_failure: Literal["skip", "fail"]
+    priority: Priority
+    metadata: dict[str, str]
+    created_at: datetime
+    deadline: datetime | None = None
+
+
+class Progress(Contract):
+    """How far a job is. `reward` is the mean reward of the latest step's candidates on the judge's own scale where it has one."""
+
+    step: int = 0
+    steps: int
+    reward: float | None = None
+    sigma: float | None = None
+    message: str = ""
+
+
+class Usage(Contract):
+    """What a job has cost so far. Rows are network rows (guidance counts twice); seconds are wall-clock seconds."""
+
+    network_rows: int = 0
+    decoded_pictures: int = 0
+    judge_calls: int = 0
+    judge_failures: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
+    seconds: dict[str, float] = Field(default_factory=dict, description="By phase: denoise, decode, judge, other.")
+
+
+class Result(Contract):
+    """How the steered picture compares with the plain PF-ODE picture of the same seed."""
+
+    score: float | None = Field(None, description="The judge's score of the result, on its own scale.")
+    baseline_score: float | None = None
+    preference: Literal["result", "baseline", "tie"] | None = Field(
+        None, description="A selecting judge's blind choice, asked in both orders; tie: it contradicted itself."
+    )
+    steered_steps: int = Field(0, description="Steps at which the judge's verdict moved the noise.")
+
+
+class Estimate(Contract):
+    """What a job is likely to take, answered at submission."""
+
+    network_rows: int
+    judge_calls: int
+    seconds: float | None = None
+    cost_usd: float | None = None
+
+
+class JobRecord(Contract):
+    """A job as Redis holds it."""
+
+    spec: JobSpec
+    state: JobState
+    progress: Progress
+    usage: Usage = Usage()
+    result: Result | None = None
+    error: Problem | None = None
+    version: int = Field(1, description="Grows with every change; never goes back.")
+    epoch: int = Field(0, description="The fencing token: raised by every claim.")
+    cancel: bool = False
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    expires_at: datetime | None = Field(None, description="When job and pictures are removed; set at the end.")
+
+
+class JobView(Contract):
+    """A job as users see it."""
+
+    id: str
+    object: Literal["generation"] = "generation"
+    status: JobState
+    version: int
+    prompt: str
+    negative_prompt: str
+    scenario: str | None
+    scenario_text: str
+    judge: str
+    model: str
+    sampler: SamplerSpec
+    seed: int
+    width: int
+    height: int
+    budget: Budget
+    priority: Priority
+    metadata: dict[str, str]
+    progress: Progress
+    queue_position: int | None = Field(None, description="1 is next; only while queued.")
+    usage: Usage
+    estimate: Estimate | None = None
+    result: Result | None = None
+    error: Problem | None = None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    expires_at: datetime | None
+    urls: dict[str, str]
+
+
+class StepAudit(Contract):
+    """One row of the audit trail: all that decided a step, enough to explain and to replay it."""
+
+    step: int
+    sigma: float
+    scores: tuple[float | None, ...] = ()
+    measured: tuple[float, ...] | None = None
+    weights: tuple[float, ...] = ()
+    taken: str = Field(description="mixed (z*), candidate:k, or plain (no steering) and why.")
+    check_score: float | None = Field(
+        None, description="The judge's score of the mixed noise's preview, where it was checked."
+    )
+    rationale: str | None = None
+    failure: str | None = Field(None, description="The judge's failure, where the step was skipped for it.")
+    judge_seconds: float = 0.0
+    epoch: int = 0
+    at: datetime
+
+
+class JobEvent(Contract):
+    """A change of a job, as the event stream holds it: the version it led to and what kind of change it was."""
+
+    version: int
+    kind: Literal["status", "progress", "done"]

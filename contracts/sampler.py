@@ -1,0 +1,58 @@
+"""How a job samples: the method, its preset and the few numbers a user may set. It knows no mathematics."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ._base import Contract
+
+Method = Literal["demon", "pf_ode", "best_of_n"]
+Preset = Literal["fast", "paper"]
+Weights = Literal["tanh", "boltzmann", "rank"]
+Solver = Literal["heun", "dpmpp_2m"]
+Lookahead = Annotated[str, Field(pattern=r"^(denoise|consistency|ode:[1-9][0-9]?)$")]
+
+
+class SamplerSpec(Contract):
+    """The sampler of one job. A field left out (None) takes the preset's or the model's value."""
+
+    method: Method = Field(
+        "demon", description="demon steers; pf_ode is the plain baseline; best_of_n judges finished pictures."
+    )
+    preset: Preset = Field(
+        "fast",
+        description="fast: ancestral candidates with the network's own preview, candidates + 1 network rows a step. "
+        "paper: Heun SDE candidates with a look-ahead, as published.",
+    )
+    candidates: int = Field(8, ge=2, le=64, description="K, the candidate pictures proposed at each step.")
+    steps: int = Field(16, ge=4, le=256, description="T, the denoising steps.")
+    guidance: float | None = Field(
+        None, ge=1.0, le=30.0, description="Classifier-free guidance scale; the model's default if left out."
+    )
+    weights: Weights | None = Field(None, description="How rewards become the weights b_k of the candidates' noises.")
+    tau: Annotated[float, Field(gt=0)] | Literal["adaptive"] | None = Field(
+        None, description="Temperature of the weights; adaptive: the spread of this step's rewards."
+    )
+    beta: float | None = Field(None, ge=0.0, le=1.0, description="Noise of the reverse SDE (preset paper).")
+    eta: float | None = Field(None, ge=0.0, le=1.0, description="Share of ancestral noise (preset fast); 0 is the ODE.")
+    lookahead: Lookahead | None = Field(
+        None, description="How a candidate is previewed: denoise, ode:n (n network calls) or consistency."
+    )
+    stop_sigma: float | None = Field(
+        None, ge=0.0, description="Below this noise level the plain ODE finishes without asking the judge."
+    )
+    check: bool | None = Field(
+        None,
+        description="Judge the mixed noise against the best candidate and keep the better; by default with scoring judges only.",
+    )
+    solver: Solver | None = Field(None, description="Solver of the plain ODE parts.")
+
+    @model_validator(mode="after")
+    def _settings_belong_to_the_preset(self) -> "SamplerSpec":
+        if self.preset == "fast" and self.beta is not None:
+            raise ValueError("beta belongs to the preset paper; the preset fast uses eta")
+        if self.preset == "paper" and self.eta is not None:
+            raise ValueError("eta belongs to the preset fast; the preset paper uses beta")
+        if self.preset == "fast" and self.lookahead not in (None, "denoise"):
+            raise ValueError("the preset fast previews with the network's own x0 (lookahead denoise)")
+        return self

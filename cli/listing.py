@@ -1,0 +1,21 @@
+"""Listings, as a table for people or JSON for programs. It knows columns, not what they mean."""
+
+import json
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def show(title: str, columns: list[str], rows: list[dict[str, Any]], as_json: bool) -> None:
+    """Print the rows: all fields as JSON, or the named columns as a table."""
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
+    Console().print(table if rows else f"No {title.lower()}.")

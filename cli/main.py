@@ -1,0 +1,200 @@
+"""The commands of `maxwell`: their options and help. It knows what each command needs, not how it is done."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from .client import Client
+from .drawing import ARTIFACTS, draw, save, verdict
+from .errors import Failure, sentences
+from .listing import show
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Makes a diffusion model draw what a judge prefers.\n\n"
+    "Start the service with `maxwell up`, then `maxwell generate 'a red apple' --scenario teacher`.",
+)
+
+Url = Annotated[str, typer.Option(help="The gateway.", envvar="MAXWELL_URL")]
+Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table for people.")]
+Port = Annotated[int, typer.Option(help="Where the gateway listens.", envvar="MAXWELL_PORT", min=1, max=65535)]
+Host = Annotated[str, typer.Option(help="On which address.", envvar="MAXWELL_HOST")]
+State = Annotated[Path, typer.Option(help="Folder of Redis data and pictures.", envvar="MAXWELL_STATE_DIR")]
+DEFAULT_URL = "http://127.0.0.1:8000"
+STATE = Path(".maxwell")
+
+
+@app.command()
+def up(host: Host = "127.0.0.1", port: Port = 8000, state: State = STATE) -> None:
+    """Run the whole service on this machine until Ctrl-C.
+
+    Redis (embedded, unless MAXWELL_REDIS_URL names one), gateway, GPU worker and judge worker.
+
+    Example: `maxwell up --port 9000`
+    """
+    from .stack import Stack, stop_on_signals  # noqa: PLC0415 - client commands need no server packages
+
+    console = Console(stderr=True)
+    with sentences():
+        stack = Stack(host, port, state, redis_url=os.environ.get("MAXWELL_REDIS_URL"))
+        stop_on_signals(stack)
+        with stack:
+            console.print(f"Maxwell is ready at {stack.url} (documentation: {stack.url}/docs). Ctrl-C stops it.")
+            stack.watch()
+        console.print("Maxwell has stopped.")
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("demo-output"),
+    prompt: Annotated[str, typer.Option(help="What to draw.")] = "a red apple",
+    scenario: Annotated[str, typer.Option(help="Who looks at the pictures.")] = "teacher",
+    state: State = STATE,
+) -> None:
+    """Start the service, draw one steered picture, stop the service.
+
+    Example: `maxwell demo --prompt "a cat" --scenario artist`
+    """
+    from .stack import Stack, free_port, stop_on_signals  # noqa: PLC0415
+
+    console = Console()
+    with sentences():
+        console.print("Starting Redis, gateway, GPU worker and judge worker ...")
+        stack = Stack("127.0.0.1", free_port(), state / "demo", os.environ.get("MAXWELL_REDIS_URL"), logs=state / "logs")
+        stop_on_signals(stack)
+        with stack, Client(stack.url) as client:
+            body = {"prompt": prompt, "scenario": scenario}
+            console.print(f"POST {stack.url}/generate {json.dumps(body)}")
+            job = draw(client, body, console, stop=stack.stopping)
+            paths = save(client, job, out)
+        for path in paths:
+            console.print(f"  {path}  [dim]{ARTIFACTS[path.name]}[/dim]")
+        console.print(verdict(job))
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to draw.")],
+    scenario: Annotated[str | None, typer.Option(help="teacher, artist, researcher or journalist.")] = None,
+    scenario_text: Annotated[str | None, typer.Option(help="Your own scenario instead.")] = None,
+    judge: Annotated[str, typer.Option(help="See `maxwell judges`.")] = "local",
+    model: Annotated[str, typer.Option(help="See `maxwell models`.")] = "embedded",
+    method: Annotated[str, typer.Option(help="demon, pf_ode or best_of_n.")] = "demon",
+    preset: Annotated[str, typer.Option(help="fast or paper.")] = "fast",
+    candidates: Annotated[int | None, typer.Option("--candidates", "-k", help="K, candidate pictures a step.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", "-t", help="T, denoising steps.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same start.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("maxwell-output"),
+    url: Url = DEFAULT_URL,
+    as_json: Json = False,
+) -> None:
+    """Draw a picture: submit, show the progress, save everything.
+
+    Example: `maxwell generate "a lion" --judge colorfulness -k 8 --seed 7 --out lion`
+    """
+    sampler = {"method": method, "preset": preset, "candidates": candidates, "steps": steps}
+    body: dict[str, Any] = {
+        "prompt": prompt, "scenario": scenario, "scenario_text": scenario_text, "judge": judge, "model": model, "seed": seed,
+        "sampler": {name: value for name, value in sampler.items() if value is not None},
+    }  # fmt: skip
+    body = {name: value for name, value in body.items() if value is not None}
+    console = Console(stderr=as_json)
+    with sentences(), Client(url) as client:
+        job = draw(client, body, console)
+        paths = save(client, job, out)
+    if as_json:
+        typer.echo(job.model_dump_json(indent=2))
+        return
+    for path in paths:
+        console.print(f"  {path}  [dim]{ARTIFACTS[path.name]}[/dim]")
+    console.print(verdict(job))
+
+
+@app.command()
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    status: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
+    url: Url = DEFAULT_URL,
+    as_json: Json = False,
+) -> None:
+    """List jobs, newest first.
+
+    Example: `maxwell jobs --status failed --json`
+    """
+    query: dict[str, str | int] = {"limit": limit} | ({"status": status} if status else {})
+    with sentences(), Client(url) as client:
+        show("Jobs", ["id", "status", "prompt", "judge", "model", "created_at"], client.list("/v1/generations", **query), as_json)
+
+
+@app.command()
+def judges(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """List the judges that answer now.
+
+    Example: `maxwell judges`
+    """
+    with sentences(), Client(url) as client:
+        show("Judges", ["name", "kind", "objective", "description"], client.list("/v1/judges"), as_json)
+
+
+@app.command()
+def models(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """List the models that are served now.
+
+    Example: `maxwell models --json`
+    """
+    with sentences(), Client(url) as client:
+        show("Models", ["name", "family", "width", "height", "device", "description"], client.list("/v1/models"), as_json)
+
+
+@app.command()
+def scenarios(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """List the scenarios by name and text.
+
+    Example: `maxwell scenarios`
+    """
+    with sentences(), Client(url) as client:
+        show("Scenarios", ["name", "text"], client.list("/v1/scenarios"), as_json)
+
+
+@app.command()
+def gateway() -> None:
+    """Run only the HTTP gateway (settings: MAXWELL_* in the environment).
+
+    Example: `MAXWELL_REDIS_URL=redis://redis:6379 maxwell gateway`
+    """
+    from service.main import main  # noqa: PLC0415
+
+    with sentences():
+        main()
+
+
+@app.command("gpu-worker")
+def gpu_worker() -> None:
+    """Run only a GPU worker (settings: MAXWELL_* in the environment).
+
+    Example: `MAXWELL_REDIS_URL=redis://redis:6379 MAXWELL_MODELS=embedded maxwell gpu-worker`
+    """
+    from workers.gpu_worker import main  # noqa: PLC0415
+
+    with sentences():
+        main()
+
+
+@app.command("judge-worker")
+def judge_worker() -> None:
+    """Run only a judge worker (settings: MAXWELL_* in the environment).
+
+    Example: `MAXWELL_REDIS_URL=redis://redis:6379 MAXWELL_JUDGES=local maxwell judge-worker`
+    """
+    from workers.judge_worker import main  # noqa: PLC0415
+
+    with sentences():
+        main()
+
+
+__all__ = ["Failure", "app"]

@@ -1,0 +1,82 @@
+"""Pictures between tensor and bytes: encoded for judges, for users, and as sheets for eyes. It knows no job and no Redis."""
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor
+from torch.nn import functional
+
+from contracts.judging import JudgeCard
+
+JPEG_QUALITY = 90
+THUMBNAIL = 128  # px, longest side of a candidate on a grid
+GAP = 4
+CHOSEN, REJECTED, NEUTRAL = (46, 160, 67), (207, 34, 46), (140, 149, 159)
+
+
+def encode_for(card: JudgeCard, pictures: Tensor) -> list[bytes]:
+    """Pictures [n, 3, H, W] in 0..1 as the judge's card wants them: longest side at most `picture_size`, JPEG or PNG."""
+    longest = max(pictures.shape[-2:])
+    if card.picture_size is not None and longest > card.picture_size:
+        pictures = _resized(pictures, card.picture_size / longest)
+    return [encode(image, card.encoding) for image in images(pictures)]
+
+
+def encode(image: Image.Image, encoding: str) -> bytes:
+    """One picture as PNG (exact) or JPEG (quality 90)."""
+    buffer = io.BytesIO()
+    if encoding == "png":
+        image.save(buffer, "PNG")
+    else:
+        image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def images(pictures: Tensor) -> list[Image.Image]:
+    """Pictures [n, 3, H, W] in 0..1 as 8-bit RGB images."""
+    pixels = (pictures.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(np.ascontiguousarray(one)) for one in pixels]
+
+
+def step_grid(pictures: Tensor, scores: Sequence[float | None]) -> bytes:
+    """The candidates of one step as one JPEG, framed by what the judge said: green above the step's mean, red below."""
+    longest = max(pictures.shape[-2:])
+    small = images(_resized(pictures, THUMBNAIL / longest) if longest > THUMBNAIL else pictures)
+    width, height = small[0].size
+    columns = min(len(small), 8)
+    rows = math.ceil(len(small) / columns)
+    sheet = Image.new("RGB", (columns * (width + 2 * GAP), rows * (height + 2 * GAP)), "white")
+    draw = ImageDraw.Draw(sheet)
+    known = [score for score in scores if score is not None]
+    mean = sum(known) / len(known) if known else 0.0
+    for index, (image, score) in enumerate(zip(small, scores, strict=True)):
+        x, y = (index % columns) * (width + 2 * GAP), (index // columns) * (height + 2 * GAP)
+        colour = NEUTRAL if score is None or score == mean else CHOSEN if score > mean else REJECTED
+        draw.rectangle((x + 1, y + 1, x + width + 2 * GAP - 2, y + height + 2 * GAP - 2), outline=colour, width=GAP - 1)
+        sheet.paste(image, (x + GAP, y + GAP))
+    return encode(sheet, "jpeg")
+
+
+def contact_sheet(grids: Sequence[tuple[str, bytes]]) -> bytes:
+    """The grids of all steps, (caption, JPEG) each, below one another as one JPEG."""
+    opened = [(caption, Image.open(io.BytesIO(data)).convert("RGB")) for caption, data in grids]
+    caption_height = 16
+    width = max((grid.width for _, grid in opened), default=THUMBNAIL)
+    height = sum(grid.height + caption_height for _, grid in opened) or THUMBNAIL
+    sheet = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(sheet)
+    y = 0
+    for caption, grid in opened:
+        draw.text((GAP, y + 2), caption, fill="black")
+        sheet.paste(grid, (0, y + caption_height))
+        y += grid.height + caption_height
+    return encode(sheet, "jpeg")
+
+
+def _resized(pictures: Tensor, scale: float) -> Tensor:
+    height, width = (max(1, round(side * scale)) for side in pictures.shape[-2:])
+    return functional.interpolate(pictures.float(), size=(height, width), mode="bicubic", antialias=True).clamp(0, 1)

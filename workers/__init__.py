@@ -1,0 +1,1 @@
+"""The processes that do the work: sampling, models, engine, GPU worker and judge worker. They know the bus, not HTTP."""

@@ -1,0 +1,39 @@
+"""All numbers of a run that do not change while it runs. It knows no request and no model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+Preset = Literal["fast", "paper"]
+Weights = Literal["tanh", "boltzmann", "rank"]
+Solver = Literal["heun", "dpmpp_2m"]
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """The settings of one run.
+
+    sigmas [T+1] float64, decreasing, the last one 0; shape (c, h, w) of the latents; tau None means adaptive: the spread
+    of the step's own scores; lookahead "denoise", "ode:n" or "consistency"; check: whether the judge compares z* with
+    the best candidate.
+    """
+
+    sigmas: Tensor
+    shape: tuple[int, int, int]
+    seed: int
+    candidates: int = 8
+    preset: Preset = "fast"
+    weights: Weights = "tanh"
+    tau: float | None = None
+    beta: float = 0.1
+    eta: float = 1.0
+    lookahead: str = "denoise"
+    stop_sigma: float = 0.3
+    check: bool = False
+    solver: Solver = "heun"
+
+    @property
+    def steps(self) -> int:
+        """T."""
+        return len(self.sigmas) - 1

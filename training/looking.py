@@ -1,0 +1,68 @@
+"""Sheets of samples to look at while training: a plain Heun sampler and a picture grid. It knows no job and no service."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from embedded import WEIGHTS
+from embedded.text import TextEncoder
+
+SHEET = [
+    "a red apple", "a cat", "a dog", "a blue car on a yellow background", "a smiling face", "three strawberries on pink", "a rocket in space, 3d style",
+    "a house in the snow", "a purple octopus, flat style", "a pizza", "a robot", "a tree in a green meadow", "a lion, cartoon style", "a green heart on black",
+    "a frog under water", "a crown on a white background", "a banana and a bicycle", "a fish", "a guitar to the left of a drum", "two birds",
+    "an elephant", "a cup of coffee", "a butterfly", "a sunflower at night",
+]  # fmt: skip
+
+
+@torch.no_grad()
+def sample(
+    unet: Any, prompts: Sequence[str], device: str, *, each: int = 1, guidance: float = 3.0, steps: int = 18
+) -> Tensor:
+    """Pictures [len(prompts)·each, 3, 128, 128] in -1..1: Karras levels 75 → 0.04, Heun, classifier-free guidance."""
+    from diffusers import AutoencoderTiny  # noqa: PLC0415
+
+    from .train_denoiser import ALPHAS  # noqa: PLC0415
+
+    vae: Any = AutoencoderTiny.from_pretrained(str(WEIGHTS / "vae"), torch_dtype=torch.float32).to(device).eval()
+    encoder = TextEncoder(device=device)
+    states = encoder(prompts).states.repeat_interleave(each, 0)
+    states = torch.cat([states, encoder([""]).states.expand_as(states)])
+    log_sigmas = (((1 - ALPHAS) / ALPHAS).sqrt().log()).float().to(device)
+    ramp = torch.linspace(0, 1, steps, device=device)
+    sigmas = (75 ** (1 / 7) + ramp * (0.04 ** (1 / 7) - 75 ** (1 / 7))) ** 7
+    sigmas = torch.cat([sigmas, sigmas.new_zeros(1)])
+
+    def denoised(x: Tensor, sigma: Tensor) -> Tensor:
+        k = torch.searchsorted(log_sigmas, sigma.log().reshape(1)).clamp(1, 999)[0]
+        t = k - 1 + (sigma.log() - log_sigmas[k - 1]) / (log_sigmas[k] - log_sigmas[k - 1])
+        q = (sigma**2 + 1).sqrt()
+        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+            both = unet(torch.cat([x, x]) / q, t.clamp(0, 999).expand(2 * len(x)), states, return_dict=False)[0]
+        v, v_null = both.float().chunk(2)
+        return x / q**2 - (v_null + guidance * (v - v_null)) * sigma / q
+
+    noise = torch.randn(len(states) // 2, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    x = noise.to(device) * sigmas[0]
+    for here, to in zip(sigmas, sigmas[1:], strict=False):
+        d = (x - denoised(x, here)) / here
+        euler = x + (to - here) * d
+        x = euler if to == 0 else x + (to - here) * (d + (euler - denoised(euler, to)) / to) / 2
+    pictures: Tensor = vae.decoder(x / float(vae.config.scaling_factor))
+    return pictures
+
+
+def sheet(pictures: Tensor, path: Path, columns: int = 8) -> None:
+    """Pictures [n, 3, h, w] in -1..1 as one PNG."""
+    pixels = ((pictures.float().clamp(-1, 1) + 1) * 127.5).round().byte().cpu()
+    n, _, height, width = pixels.shape
+    rows = -(-n // columns)
+    canvas = torch.full((3, rows * height, columns * width), 255, dtype=torch.uint8)
+    for i, one in enumerate(pixels):
+        y, x = (i // columns) * height, (i % columns) * width
+        canvas[:, y : y + height, x : x + width] = one
+    Image.fromarray(canvas.permute(1, 2, 0).numpy()).save(path)

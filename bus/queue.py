@@ -117,8 +117,9 @@ class Queue:
             finally:
                 self._handler = None  # what docket starts from here on goes back untouched
                 loop.cancel()  # it takes nothing new and waits for what runs,
-                await self._interrupt()  # which ends here
-                await asyncio.wait([loop])
+                await (
+                    self._interrupt()
+                )  # which ends here; should it miss the cancel, leaving the block stops it for certain
 
     async def _work(
         self,

@@ -1,0 +1,145 @@
+"""The embedded server keeps what it confirmed, dies with its parent, and says in one sentence why it cannot start."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis as sync_redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from bus import server as server_module
+from bus.connection import check, connect
+from bus.server import EmbeddedServer
+from contracts.errors import BusUnavailable
+
+from ..conftest import wait_until
+
+
+def test_data_is_there_after_a_stop_and_after_a_kill(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path) as first, sync_redis.Redis.from_url(first.url) as client:
+        client.set("stopped", 1)
+    with EmbeddedServer(tmp_path) as second, sync_redis.Redis.from_url(second.url) as client:
+        client.set("killed", 1)
+        os.kill(second.pid, signal.SIGKILL)
+    with EmbeddedServer(tmp_path) as third, sync_redis.Redis.from_url(third.url) as client:
+        assert client.mget("stopped", "killed") == [b"1", b"1"]
+        assert client.config_get("appendfsync")["appendfsync"] == "always"
+        assert client.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
+
+
+def test_only_we_can_reach_it(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path / "state") as running:
+        assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
+        assert running.url == f"unix://{tmp_path}/state/redis.sock?db=0"
+
+
+def test_a_long_path_is_served_on_a_loopback_port_behind_a_password(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path / ("long" * 30)) as running, sync_redis.Redis.from_url(running.url) as client:
+        assert client.ping()
+        host, port = running.url.rpartition("@")[2].removesuffix("/0").split(":")
+        assert host == "127.0.0.1"
+        with (
+            sync_redis.Redis(port=int(port), retry=Retry(NoBackoff(), 0)) as stranger,
+            pytest.raises(sync_redis.AuthenticationError),
+        ):
+            stranger.ping()
+
+
+def test_a_second_server_on_the_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "LOCK_SECONDS", 0.1)
+    with EmbeddedServer(tmp_path) as running:
+        with (
+            pytest.raises(BusUnavailable, match=r"another server is running on the data folder .* already"),
+            EmbeddedServer(tmp_path),
+        ):
+            pass
+        with sync_redis.Redis.from_url(running.url) as client:
+            assert client.ping(), "the first one is not disturbed"
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with (
+            pytest.raises(BusUnavailable, match=f"the port {port} cannot be used"),
+            EmbeddedServer(tmp_path, port=port),
+        ):
+            pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(BusUnavailable, match=r"data folder .*file/state cannot be written to"),
+        EmbeddedServer(tmp_path / "file" / "state"),
+    ):
+        pass
+
+
+def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "MIN_FREE_BYTES", 2**60)
+    with pytest.raises(BusUnavailable, match=r"has \d+ MB left"), EmbeddedServer(tmp_path):
+        pass
+
+
+def test_data_that_cannot_be_read_back_is_not_thrown_away(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path) as running, sync_redis.Redis.from_url(running.url) as client:
+        client.set("key", "value")
+    (log,) = (tmp_path / "appendonlydir").glob("*.incr.aof")
+    log.write_bytes(b"*1\r\n$9\r\nNONSENSE!" + log.read_bytes())
+    with pytest.raises(BusUnavailable, match=r"could not start: .* \(see .*valkey\.log\)"), EmbeddedServer(tmp_path):
+        pass
+    assert b"value" in log.read_bytes()
+
+
+def test_it_dies_with_its_parent_and_a_new_one_goes_on(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from bus.server import EmbeddedServer\n"
+        "with EmbeddedServer(pathlib.Path(sys.argv[1])) as server: print(server.pid, flush=True); sys.stdin.read()"
+    )
+    arguments = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        parent.kill()
+    asyncio.run(wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the server is gone"))
+    with EmbeddedServer(tmp_path) as again, sync_redis.Redis.from_url(again.url) as client:
+        assert client.ping()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:secret@127.0.0.1:1/0", "redis://user:***@127.0.0.1:1/0"),
+        ("redis://:secret@127.0.0.1:1/0", "redis://:***@127.0.0.1:1/0"),
+        ("unix:///nowhere.sock?db=0&password=secret", "unix:///nowhere.sock?db=0&password=***"),
+    ],
+)
+async def test_an_unreachable_server_is_named_without_its_password(url: str, shown: str) -> None:
+    async with connect(url, patience=timedelta(seconds=0.1)) as client:
+        for call in (lambda: check(client), lambda: client.exists("key")):
+            with pytest.raises(BusUnavailable) as caught:
+                await call()
+            assert shown in str(caught.value)
+            assert "secret" not in str(caught.value)
+
+
+async def test_a_wrong_password_is_told_from_a_wrong_address(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path, port=server_module._free_port()) as running:
+        wrong = running.url.replace(running._password, "wrong")
+        async with connect(wrong, patience=timedelta(seconds=0.1)) as client:
+            with pytest.raises(BusUnavailable, match="refuses us"):
+                await check(client)
+
+
+def test_what_is_no_url_is_refused() -> None:
+    with pytest.raises(BusUnavailable, match=r"'http://example\.org' is no Redis URL"):
+        connect("http://example.org")

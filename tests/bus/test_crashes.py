@@ -148,6 +148,9 @@ async def test_redis_is_killed_and_comes_back(tmp_path: Path) -> None:
             servers.enter_context(EmbeddedServer(tmp_path))
             assert await jobs.waiting() == 0
             ids.append(await submitted(jobs))
+            await wait_until(
+                lambda: judge.waits_for(JOBS + 1), "the new job runs beside the old ones, which still wait"
+            )
             await judge.answer()
             await all_drawn_once(jobs, ids, judge)
             assert {(await jobs.get(job_id)).epoch for job_id in ids} == {1}

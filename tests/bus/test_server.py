@@ -7,7 +7,6 @@ import socket
 import stat
 import subprocess
 import sys
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from bus import server as server_module
-from bus.connection import check, connect
 from bus.server import EmbeddedServer
 from contracts.errors import BusUnavailable
 
@@ -113,33 +111,3 @@ def test_it_dies_with_its_parent_and_a_new_one_goes_on(tmp_path: Path) -> None:
     asyncio.run(wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the server is gone"))
     with EmbeddedServer(tmp_path) as again, sync_redis.Redis.from_url(again.url) as client:
         assert client.ping()
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://user:secret@127.0.0.1:1/0", "redis://user:***@127.0.0.1:1/0"),
-        ("redis://:secret@127.0.0.1:1/0", "redis://:***@127.0.0.1:1/0"),
-        ("unix:///nowhere.sock?db=0&password=secret", "unix:///nowhere.sock?db=0&password=***"),
-    ],
-)
-async def test_an_unreachable_server_is_named_without_its_password(url: str, shown: str) -> None:
-    async with connect(url, patience=timedelta(seconds=0.1)) as client:
-        for call in (lambda: check(client), lambda: client.exists("key")):
-            with pytest.raises(BusUnavailable) as caught:
-                await call()
-            assert shown in str(caught.value)
-            assert "secret" not in str(caught.value)
-
-
-async def test_a_wrong_password_is_told_from_a_wrong_address(tmp_path: Path) -> None:
-    with EmbeddedServer(tmp_path, port=server_module._free_port()) as running:
-        wrong = running.url.replace(running._password, "wrong")
-        async with connect(wrong, patience=timedelta(seconds=0.1)) as client:
-            with pytest.raises(BusUnavailable, match="refuses us"):
-                await check(client)
-
-
-def test_what_is_no_url_is_refused() -> None:
-    with pytest.raises(BusUnavailable, match=r"'http://example\.org' is no Redis URL"):
-        connect("http://example.org")

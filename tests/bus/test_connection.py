@@ -12,11 +12,11 @@ from bus.server import EmbeddedServer
 from contracts.errors import BusUnavailable
 
 
-@pytest.mark.parametrize("passes", range(40))
+@pytest.mark.parametrize("passes", range(1, 40))
 async def test_a_cancel_is_heeded_wherever_it_comes(redis_url: str, passes: int) -> None:
     """redis-py swallows a cancel that comes while it connects; a task that goes on for ever would then never end."""
     async with connect(redis_url) as client:
-        reading = asyncio.create_task(client.xread({"stream": "0-0"}, block=1000))
+        reading = asyncio.create_task(client.execute_command("XREAD", "BLOCK", 1000, "STREAMS", "stream", "0-0"))
         for _ in range(passes):
             await asyncio.sleep(0)
         reading.cancel()

@@ -8,7 +8,6 @@ from datetime import timedelta
 from bus.connection import Client
 from bus.jobs import Jobs
 from bus.queue import Handler, JobQueue, Queue
-from contracts.errors import Fenced
 from contracts.jobs import JobState
 
 from ..conftest import wait_until

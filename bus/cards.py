@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from . import keys
 from .lua import script
 
 REFRESH_EVERY = timedelta(seconds=5)
+WITHDRAW_SECONDS = 1.0  # a worker that stops does not wait for a Redis that is away
 
 log = structlog.get_logger()
 
@@ -52,7 +53,9 @@ class Cards:
         finally:
             refresh.cancel()
             await asyncio.wait([refresh])
-            await self.withdraw(worker)
+            with suppress(TimeoutError, BusUnavailable):  # then the card goes by itself
+                async with asyncio.timeout(WITHDRAW_SECONDS):
+                    await self.withdraw(worker)
 
     async def publish(self, card: WorkerCard) -> None:
         """Publish a worker's card once, for 15 s."""

@@ -28,9 +28,7 @@ CHECK_EVERY = timedelta(milliseconds=250)  # how long a worker without a free sl
 ADMIT_EVERY = timedelta(milliseconds=100)
 RECONCILE_EVERY = timedelta(seconds=5)
 STOP_GRACE = timedelta(seconds=8)  # for handlers to let go
-CANCEL_AGAIN = timedelta(
-    seconds=2
-)  # a cancel may be swallowed on its way; a handler that tidies up is not disturbed sooner
+CANCEL_AGAIN = timedelta(seconds=2)  # a cancel may be swallowed on its way; until then a handler may tidy up
 RETRY_DELAY = timedelta(seconds=1)
 _AT_ONCE = timedelta(microseconds=1)
 _CONNECTIONS = 500  # docket subscribes a lot, and its pool raises where it is empty

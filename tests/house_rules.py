@@ -24,7 +24,10 @@ def violations(paths: list[Path]) -> list[str]:
 def main() -> None:
     """Check every Python file that git knows or would add."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"], check=True, capture_output=True, text=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found = violations([path for name in listed.stdout.split() if (path := Path(name)).exists()])
     for sentence in found:

@@ -13,13 +13,19 @@ class GpuWorkerSettings(BaseSettings):
 
     redis_url: str = "redis://127.0.0.1:6379/0"
     state_dir: Path = Path(".maxwell")
-    store_url: str | None = Field(None, description="Object store of the pictures; by default a folder under state_dir.")
-    models: str = Field("embedded,toy", description="What to serve: name, or name=family:path-or-hub-id, comma-separated.")
+    store_url: str | None = Field(
+        None, description="Object store of the pictures; by default a folder under state_dir."
+    )
+    models: str = Field(
+        "embedded,toy", description="What to serve: name, or name=family:path-or-hub-id, comma-separated."
+    )
     device: str | None = Field(None, description="cpu, cuda, cuda:1 …; by default cuda where there is one.")
     threads: int | None = Field(None, ge=1, description="CPU threads of the networks; by default all cores.")
     room: int = Field(32, ge=1, description="Jobs in flight at once; most of them wait for their judge.")
     row_budget: int | None = Field(None, ge=1, description="Network rows a forward; found at warm-up if left out.")
-    judge_seconds: float = Field(120.0, gt=0, description="How long a judge may take for one ask before it counts as failed.")
+    judge_seconds: float = Field(
+        120.0, gt=0, description="How long a judge may take for one ask before it counts as failed."
+    )
 
     @property
     def pictures_url(self) -> str:

@@ -39,6 +39,13 @@ def test_only_we_can_reach_it(tmp_path: Path) -> None:
         assert running.url == f"unix://{tmp_path}/state/redis.sock?db=0"
 
 
+@pytest.mark.parametrize("name", ["with spaces", 'a "quoted" name', "100% why? #1 \\ päth"])
+def test_any_folder_name_will_do(tmp_path: Path, name: str) -> None:
+    with EmbeddedServer(tmp_path / name) as running, sync_redis.Redis.from_url(running.url) as client:
+        client.set("key", "value")
+    assert list((tmp_path / name / "appendonlydir").glob("*.incr.aof"))
+
+
 def test_a_long_path_is_served_on_a_loopback_port_behind_a_password(tmp_path: Path) -> None:
     with EmbeddedServer(tmp_path / ("long" * 30)) as running, sync_redis.Redis.from_url(running.url) as client:
         assert client.ping()

@@ -47,14 +47,21 @@ class Problem(Contract):
 
 
 class MaxwellError(Exception):
-    """Base of every error we raise on purpose. `str(error)` is a sentence for people: what happened, which input, what to do."""
+    """Base of every error we raise on purpose. `str(error)` is a sentence for people: what happened, which input, what to do.
+
+    `status` and `title` are what its problem document says.
+    """
 
     code = "internal"
+    status = 500
+    title = "Internal error"
     retryable = False
 
 
 class RequestRefused(MaxwellError):
     code = "validation_failed"
+    status = 422
+    title = "The request cannot be accepted"
 
     def __init__(self, detail: str, pointer: str = "") -> None:
         super().__init__(detail)
@@ -63,18 +70,26 @@ class RequestRefused(MaxwellError):
 
 class NotFound(MaxwellError):
     code = "not_found"
+    status = 404
+    title = "Not found"
 
 
 class Conflict(MaxwellError):
     code = "conflict"
+    status = 409
+    title = "Conflict"
 
 
 class IdempotencyReused(Conflict):
     code = "idempotency_key_reused"
+    status = 422
+    title = "Idempotency key reused"
 
 
 class QueueFull(MaxwellError):
     code = "queue_full"
+    status = 429
+    title = "Too many jobs are waiting"
     retryable = True
 
     def __init__(self, detail: str, retry_after: timedelta) -> None:
@@ -84,6 +99,8 @@ class QueueFull(MaxwellError):
 
 class BusUnavailable(MaxwellError):
     code = "bus_unavailable"
+    status = 503
+    title = "Redis is unavailable"
     retryable = True
 
 
@@ -97,25 +114,35 @@ class WorkerError(MaxwellError):
 
 class ModelUnavailable(WorkerError):
     code = "model_unavailable"
+    status = 503
+    title = "The model is unavailable"
 
 
 class OutOfMemory(WorkerError):
     code = "out_of_memory"
+    status = 500
+    title = "The device ran out of memory"
 
 
 class EngineStopped(WorkerError):
     code = "engine_stopped"
+    status = 503
+    title = "The engine has stopped"
     retryable = True
 
 
 class BudgetExceeded(MaxwellError):
     code = "budget_exceeded"
+    status = 402
+    title = "The budget is spent"
 
 
 class JudgeError(MaxwellError):
     """A judgement that did not come about. Never replaced by an invented verdict: the job's policy decides."""
 
     code = "judge_failed"
+    status = 502
+    title = "The judge failed"
 
     def __init__(self, detail: str, retry_after: timedelta | None = None) -> None:
         super().__init__(detail)
@@ -124,13 +151,32 @@ class JudgeError(MaxwellError):
 
 class JudgeUnavailable(JudgeError):
     code = "judge_unavailable"
+    status = 503
+    title = "The judge is unavailable"
     retryable = True
 
 
 class JudgeRefused(JudgeError):
     code = "judge_refused"
+    status = 502
+    title = "The judge refused"
 
 
 class JudgeMalformed(JudgeError):
     code = "judge_malformed"
+    status = 502
+    title = "The judge's answer is malformed"
     retryable = True
+
+
+def problem_of(error: MaxwellError, instance: str | None = None) -> Problem:
+    """The error as users see it."""
+    return Problem(
+        title=error.title,
+        status=error.status,
+        detail=str(error),
+        code=error.code,
+        retryable=error.retryable,
+        instance=instance,
+        errors=error.violations if isinstance(error, RequestRefused) else (),
+    )

@@ -1,0 +1,93 @@
+"""The judge worker's process: builds judges, publishes their cards, answers asks until SIGTERM or Ctrl-C.
+
+It knows how the parts are put together; it knows no judge and no key of Redis.
+"""
+
+import asyncio
+import os
+import signal
+
+import structlog
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bus.asks import Asks
+from bus.cards import Cards
+from bus.connection import WORKER_PATIENCE, check, connect
+from bus.queue import process_name
+from contracts.errors import BusUnavailable
+from reward_adapters import registry
+from reward_adapters.base import Environment, Judge, JudgeSetupError
+
+from .judging import Bench
+
+log = structlog.get_logger()
+
+
+class JudgeWorkerSettings(BaseSettings):
+    """What one judge worker needs to know. Judges read settings of their own, MAXWELL_JUDGE_*, from the same environment."""
+
+    model_config = SettingsConfigDict(env_prefix="MAXWELL_", frozen=True, extra="ignore")
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    judges: str = Field(
+        "", description="Names, comma-separated; by default all installed judges that can be built here."
+    )
+    judge_concurrency: int = Field(4, ge=1, description="Asks that each judge answers at a time.")
+    judge_threads: int = Field(1, ge=1, description="CPU threads of a judge's network for one ask.")
+
+
+def main() -> None:
+    """Serve until told to stop. Raises JudgeSetupError and BusUnavailable, sentences for people."""
+    settings = JudgeWorkerSettings()
+    # torch and numpy read this when they are imported, which the judges' factories do.
+    os.environ["OMP_NUM_THREADS"] = str(settings.judge_threads)
+    asyncio.run(_until_signal(settings))
+
+
+async def _until_signal(settings: JudgeWorkerSettings) -> None:
+    serving = asyncio.create_task(serve(settings, os.environ))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
+    await asyncio.wait([serving])
+    if not serving.cancelled():
+        serving.result()
+    log.info("judge worker stopped")
+
+
+async def serve(settings: JudgeWorkerSettings, environment: Environment) -> None:
+    """Publish the judges' cards and answer asks until cancelled; open asks then go to other workers."""
+    async with connect(settings.redis_url) as probe:
+        await check(probe)  # a wrong URL shows at once; later Redis may be away for a minute
+    judges = await asyncio.to_thread(build_judges, settings.judges, environment)
+    cards = [judge.card for judge in judges.values()]
+    async with (
+        connect(settings.redis_url, patience=WORKER_PATIENCE) as redis,
+        Asks(redis) as asks,
+        Cards(redis).published(process_name(), judges=cards),
+    ):
+        log.info("judge worker ready", judges=list(judges))
+        try:
+            await asks.serve(list(judges), Bench(judges).answer, concurrency=settings.judge_concurrency)
+        except* BusUnavailable as lost:
+            raise lost.exceptions[0] from None
+
+
+def build_judges(names: str, environment: Environment) -> dict[str, Judge]:
+    """The judges called by name, or all that can be built. Raises JudgeSetupError for one called by name that cannot, and for none."""
+    wanted = [name for part in names.split(",") if (name := part.strip())]
+    if wanted:
+        return {name: registry.build(name, environment) for name in wanted}
+    judges: dict[str, Judge] = {}
+    for name in registry.installed():
+        try:
+            judges[name] = registry.build(name, environment)
+        except JudgeSetupError as error:
+            log.warning("judge left out", judge=name, reason=str(error))
+    if not judges:
+        raise JudgeSetupError("no judge can be built here: see the warnings above, or name one in MAXWELL_JUDGES.")
+    return judges
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""How a judge worker answers one ask: in time, with retries where they may help, every attempt counted.
+
+It knows judges by their protocol and the ask's deadline; it knows no queue and no Redis.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+import stamina
+import structlog
+
+from contracts.errors import JudgeError, JudgeMalformed, JudgeUnavailable
+from contracts.judging import JudgeAsk, JudgeFailure, JudgeUsage, Verdict
+from reward_adapters.base import Judge
+
+ATTEMPTS = 3
+FIRST_PAUSE = timedelta(milliseconds=200)
+
+log = structlog.get_logger()
+
+
+class Bench:
+    """The judges of one worker, by name."""
+
+    def __init__(self, judges: Mapping[str, Judge]) -> None:
+        self._judges = judges
+
+    async def answer(self, ask: JudgeAsk, pictures: Sequence[bytes]) -> Verdict | JudgeFailure:
+        """The judge's verdict, or its failure after at most three attempts and never later than the ask's deadline.
+
+        Errors that are no JudgeError are bugs and leave as they are; the caller logs and types them.
+        """
+        said = log.bind(judge=ask.judge, job=ask.name.job, step=ask.name.step, kind=ask.kind)
+        began, attempts = time.perf_counter(), 0
+        judge = self._judges[ask.judge]
+        try:
+            async with asyncio.timeout((ask.deadline - datetime.now(UTC)).total_seconds()) as limit:
+                async for attempt in stamina.retry_context(
+                    on=pause_before_retry, attempts=ATTEMPTS, timeout=None, wait_initial=FIRST_PAUSE
+                ):
+                    with attempt:
+                        attempts = attempt.num
+                        verdict = checked(await judge.score(ask, pictures), ask)
+        except (JudgeError, TimeoutError) as error:
+            if isinstance(error, TimeoutError):
+                if not limit.expired():
+                    raise
+                error = JudgeUnavailable(f"the judge {ask.judge!r} gave no answer within its time")
+            usage = JudgeUsage(calls=attempts, seconds=time.perf_counter() - began)
+            said.warning("judge failed", code=error.code, reason=str(error), attempts=attempts)
+            return JudgeFailure(code=error.code, detail=str(error), usage=usage)
+        seconds = time.perf_counter() - began
+        said.info("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=attempts)
+        calls = verdict.usage.calls + attempts - 1
+        return verdict.model_copy(
+            update={"usage": verdict.usage.model_copy(update={"calls": calls, "seconds": seconds})}
+        )
+
+
+def pause_before_retry(error: Exception) -> bool | timedelta:
+    """Whether to try again, and where the judge said when: not before then."""
+    if not isinstance(error, JudgeError) or not error.retryable:
+        return False
+    return error.retry_after or True
+
+
+def checked(verdict: Verdict, ask: JudgeAsk) -> Verdict:
+    """The verdict, if it is one on these pictures. Raises JudgeMalformed: wrong number of scores, or one that is not finite."""
+    if len(verdict.scores) != ask.pictures:
+        raise JudgeMalformed(
+            f"the judge {ask.judge!r} gave {len(verdict.scores)} scores for {ask.pictures} pictures: one each is asked for"
+        )
+    if not all(math.isfinite(score) for score in (*verdict.scores, *(verdict.measured or ())) if score is not None):
+        raise JudgeMalformed(f"the judge {ask.judge!r} gave scores that are not finite: {verdict.scores}")
+    return verdict

@@ -1,0 +1,29 @@
+"""The parts of the embedded text-to-image model as diffusers modules, ready for inference. It knows files, no sampler and no job."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from . import WEIGHTS
+from .quantization import load
+
+
+def load_unet(folder: Path = WEIGHTS) -> Any:
+    """The denoiser, a UNet2DConditionModel in float32 on the CPU: latents [n, 4, 32, 32], text states [n, 24, 384], v-prediction."""
+    from diffusers import UNet2DConditionModel  # noqa: PLC0415 - heavy
+
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    with torch.device("meta"):  # the weights are read, not drawn at random first
+        unet: Any = UNet2DConditionModel.from_config(config)
+    unet.load_state_dict(load(folder / "unet"), strict=True, assign=True)
+    return unet.eval().requires_grad_(False)
+
+
+def load_autoencoder(folder: Path = WEIGHTS) -> Any:
+    """The autoencoder, an AutoencoderTiny in float32 on the CPU: pictures [n, 3, 128, 128] in -1..1 and latents [n, 4, 32, 32]."""
+    from diffusers import AutoencoderTiny  # noqa: PLC0415 - heavy
+
+    autoencoder: Any = AutoencoderTiny.from_pretrained(str(folder / "vae"), torch_dtype=torch.float32)
+    return autoencoder.eval().requires_grad_(False)

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from .client import Client
 from .drawing import ARTIFACTS, draw, save, verdict
-from .errors import Failure, sentences
+from .errors import sentences
 from .listing import show
+from .logs import configure_logs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -178,6 +179,7 @@ def gateway() -> None:
     """
     from service.main import main  # noqa: PLC0415
 
+    configure_logs()
     with sentences():
         main()
 
@@ -190,6 +192,7 @@ def gpu_worker() -> None:
     """
     from workers.gpu_worker import main  # noqa: PLC0415
 
+    configure_logs()
     with sentences():
         main()
 
@@ -202,8 +205,6 @@ def judge_worker() -> None:
     """
     from workers.judge_worker import main  # noqa: PLC0415
 
+    configure_logs()
     with sentences():
         main()
-
-
-__all__ = ["Failure", "app"]

@@ -124,7 +124,7 @@ class Stack:
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, safe beside threads
         )
 
     def _wait_until_ready(self) -> None:

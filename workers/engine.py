@@ -62,6 +62,7 @@ class Engine:
         self._failure: EngineStopped | None = None
 
     async def __aenter__(self) -> Self:
+        self._over = Promise(asyncio.get_running_loop())
         self._thread.start()
         await self.call(self._warm_up)
         return self
@@ -74,6 +75,11 @@ class Engine:
     def healthy(self) -> bool:
         """Whether the thread lives and takes work."""
         return self._thread.is_alive() and self._failure is None
+
+    async def ended(self) -> EngineStopped:
+        """Wait for the thread's end, asked for or not: why it ended."""
+        reason: EngineStopped = await asyncio.shield(self._over.future)
+        return reason
 
     def cards(self) -> list[ModelCard]:
         """The models' cards with what the warm-up measured."""
@@ -269,5 +275,6 @@ class Engine:
                 self._waiters.update(argument for argument in message.args if isinstance(argument, Promise))
         for promise in self._waiters:
             promise.fail(failure)
+        self._over.keep(failure)
         for model in self.models.values():
             model.close()

@@ -42,6 +42,12 @@ def images(pictures: Tensor) -> list[Image.Image]:
     return [Image.fromarray(np.ascontiguousarray(one)) for one in pixels]
 
 
+def opened(data: bytes) -> Tensor:
+    """A PNG or JPEG of ours as a picture [1, 3, H, W] float32 in 0..1."""
+    pixels = np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+
 def step_grid(pictures: Tensor, scores: Sequence[float | None]) -> bytes:
     """The candidates of one step as one JPEG, framed by what the judge said: green above the step's mean, red below."""
     longest = max(pictures.shape[-2:])

@@ -1,0 +1,188 @@
+"""A claimed job while it is drawn: the steered run and its baseline side by side, each step written down, the pictures stored.
+
+It knows what is kept of a step and of a result; it knows no states of jobs, no mathematics and no key.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+from torch import Tensor
+
+from artifacts import ArtifactStore
+from bus.jobs import Claim, Jobs
+from contracts.errors import JudgeUnavailable, NotFound
+from contracts.jobs import Progress, Result, StepAudit, Usage
+
+from .checkpoints import from_bytes, to_bytes
+from .comparison import compare
+from .engine import Binding, Engine
+from .judge_desk import JudgeDesk
+from .parameters import method_for
+from .pictures import contact_sheet, encode, images, opened
+from .sampling import METHODS, Ask, Decode, Params, State
+
+
+class Canceled(Exception):
+    """The user asked for the job's end."""
+
+
+@dataclass
+class Drawing:
+    """What `draw` needs at hand."""
+
+    claim: Claim
+    jobs: Jobs
+    store: ArtifactStore
+    engine: Engine
+    desk: JudgeDesk
+    binding: Binding
+    params: Params
+    _started: float = field(default_factory=perf_counter)
+
+    async def draw(self) -> Result:
+        """From the last checkpoint to the finished picture, its baseline beside it. Raises Canceled and MaxwellError."""
+        try:
+            async with asyncio.TaskGroup() as together:
+                baseline = together.create_task(self._baseline())
+                steered = together.create_task(self._steered())
+        except BaseExceptionGroup as group:  # one failed, the other was cancelled for it
+            raise group.exceptions[0] from None
+        return await self._finish(steered.result(), baseline.result())
+
+    @property
+    def usage(self) -> Usage:
+        """What the job has cost so far, earlier workers' part included."""
+        before, meter = self.claim.record.usage, self.binding.meter
+        spent = {
+            "denoise": meter.denoise_seconds,
+            "decode": meter.decode_seconds,
+            "total": perf_counter() - self._started,
+        }
+        seconds = self.desk.usage.seconds | {name: before.seconds.get(name, 0.0) + new for name, new in spent.items()}
+        return self.desk.usage.model_copy(
+            update={
+                "network_rows": before.network_rows + meter.network_rows,
+                "decoded_pictures": before.decoded_pictures + meter.decoded_pictures,
+                "seconds": {name: round(value, 4) for name, value in seconds.items()},
+            }
+        )
+
+    @property
+    def _id(self) -> str:
+        return self.desk.spec.id
+
+    async def _baseline(self) -> Tensor:
+        """The plain PF-ODE picture [1, 3, H, W] of the same seed, drawn once however often the job is taken up."""
+        try:
+            return opened(await self.store.get(self._id, "baseline.png"))
+        except NotFound:
+            state = await self._run(METHODS["pf_ode"].run(self.params))
+        picture: Tensor = await self._run(_decoded(state.x))
+        await self.store.put(self._id, "baseline.png", _png(picture))
+        return picture
+
+    async def _steered(self) -> State:
+        """The last State. Each step is written down before the next one begins."""
+        method, plain = method_for(self.desk.spec.sampler), METHODS["pf_ode"]
+        state = from_bytes(self.claim.checkpoint) if self.claim.checkpoint else method.start(self.params)
+        while not method.done(state, self.params):
+            sigma = float(self.params.sigmas[state.i])
+            self.desk.begin(state.i + 1, sigma)
+            # With no ask left there is nobody to propose candidates to.
+            unjudged = self.desk.spent and self.desk.spec.sampler.method == "demon"
+            state = await self._run((plain if unjudged else method).step(state, self.params))
+            await self._write_down(state, sigma)
+        return state
+
+    async def _write_down(self, state: State, sigma: float) -> None:
+        """Grid, then checkpoint, progress and audit row at once. Raises Canceled, Fenced."""
+        memory = self.desk.memory
+        if memory.grid is not None:
+            await self.store.put(self._id, _grid(state.i), memory.grid)
+        audit = self._audit(state, sigma)
+        progress = Progress(
+            step=state.i, steps=self.params.steps, reward=_mean(audit), sigma=sigma, message=self._message()
+        )
+        canceled = await self.jobs.commit(
+            self._id,
+            self.claim.epoch,
+            progress=progress,
+            usage=self.usage,
+            checkpoint=to_bytes(state),
+            audit=audit,
+        )
+        if canceled:
+            raise Canceled
+
+    def _audit(self, state: State, sigma: float) -> StepAudit:
+        memory, report = self.desk.memory, state.report
+        return StepAudit(
+            step=state.i,
+            sigma=sigma,
+            scores=tuple(report.scores) if report else (),
+            measured=memory.verdict.measured if memory.verdict else None,
+            weights=tuple(report.weights) if report else (),
+            taken=report.taken if report else "plain",
+            check_score=report.check_score if report else None,
+            rationale=memory.verdict.rationale if memory.verdict else None,
+            failure=memory.failure,
+            judge_seconds=round(memory.judge_seconds, 4),
+            epoch=self.claim.epoch,
+            at=datetime.now(UTC),
+        )
+
+    def _message(self) -> str:
+        return "the prompt was cut: the model reads its beginning only" if self.binding.condition.truncated else ""
+
+    async def _finish(self, state: State, baseline: Tensor) -> Result:
+        """Full decode, comparison, pictures stored. Raises JudgeUnavailable where the judge never answered."""
+        rows = await self.jobs.audit(self._id)
+        failures = [row.failure for row in rows if row.failure]
+        if failures and not any(score is not None for row in rows for score in row.scores):
+            raise JudgeUnavailable(
+                f"the judge {self.desk.spec.judge!r} answered at no step; the last time: {failures[-1]}"
+            )
+        picture = await self._run(_decoded(state.x))
+        self.desk.begin(self.params.steps + 1, 0.0)  # asks of their own, after the last step's
+        result = await compare(self.desk, picture, baseline, state.steered)
+        await self.store.put(self._id, "image.png", _png(picture))
+        await self.store.put(self._id, "contact-sheet.jpg", await self._contact_sheet(rows))
+        return result
+
+    async def _contact_sheet(self, rows: list[StepAudit]) -> bytes:
+        """The grids of all judged steps below one another."""
+        grids = []
+        for row in rows:
+            try:
+                grid = await self.store.get(self._id, _grid(row.step))
+            except NotFound:
+                continue  # a step without candidates has none
+            reward = "" if (mean := _mean(row)) is None else f", mean reward {mean:.3g}"
+            grids.append((f"step {row.step}: sigma {row.sigma:.3g}{reward}", grid))
+        return await asyncio.to_thread(contact_sheet, grids)
+
+    async def _run(self, coroutine: Coroutine[Ask[Any], Any, Any]) -> Any:
+        return await self.engine.run(coroutine, self.binding)
+
+
+async def _decoded(x0: Tensor) -> Tensor:
+    """The picture [1, 3, H, W] by the full decoder."""
+    return await Decode(x0, preview=False)
+
+
+def _png(picture: Tensor) -> bytes:
+    return encode(images(picture)[0], "png")
+
+
+def _grid(step: int) -> str:
+    return f"steps/{step}/grid.jpg"
+
+
+def _mean(row: StepAudit) -> float | None:
+    """The mean reward of a step's candidates, on the judge's own scale where it has one."""
+    known = [score for score in (row.measured or row.scores) if score is not None]
+    return sum(known) / len(known) if known else None

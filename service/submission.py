@@ -1,0 +1,102 @@
+"""From a request to a job that says everything: names resolved against the workers' cards, every default filled in.
+
+It knows what can be asked for now; it knows no HTTP and does not write anything down.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from bus.jobs import new_job_id
+from contracts.errors import JudgeUnavailable, ModelUnavailable, RequestRefused
+from contracts.jobs import SEED_LIMIT, JobRequest, JobSpec
+from contracts.judging import JudgeCard
+from contracts.models import ModelCard
+from contracts.scenarios import SCENARIOS
+
+Named = TypeVar("Named")
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and newline
+
+
+def resolve(request: JobRequest, model: ModelCard, judge: JudgeCard) -> JobSpec:
+    """The job that the request asks for. Raises RequestRefused, naming the field and what is allowed."""
+    for name in ("prompt", "negative_prompt", "scenario_text"):
+        if _CONTROL.search(getattr(request, name) or ""):
+            raise RequestRefused(f"{name} holds control characters, which no model reads: remove them", f"/{name}")
+    if request.sampler.lookahead == "consistency" and not model.has_consistency:
+        raise RequestRefused(
+            f"the model {model.name} has no consistency model beside it: choose another lookahead", "/sampler/lookahead"
+        )
+    if request.sampler.method != "pf_ode" and request.sampler.candidates > judge.max_pictures:
+        raise RequestRefused(
+            f"the judge {judge.name} looks at most at {judge.max_pictures} pictures at once: ask for fewer candidates",
+            "/sampler/candidates",
+        )
+    created = datetime.now(UTC)
+    guidance = model.guidance if request.sampler.guidance is None else request.sampler.guidance
+    return JobSpec(
+        id=new_job_id(),
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        scenario=request.scenario,
+        scenario_text=_scenario_text(request),
+        judge=judge.name,
+        model=model.name,
+        sampler=request.sampler.model_copy(update={"guidance": guidance}),
+        seed=secrets.randbelow(SEED_LIMIT) if request.seed is None else request.seed,
+        width=_size("width", request.width, model.width, model),
+        height=_size("height", request.height, model.height, model),
+        budget=request.budget,
+        on_judge_failure=request.on_judge_failure,
+        priority=request.priority,
+        metadata=request.metadata,
+        created_at=created,
+        deadline=created + timedelta(seconds=request.budget.seconds) if request.budget.seconds else None,
+    )
+
+
+def find_model(name: str, offered: Mapping[str, ModelCard]) -> ModelCard:
+    """The card of the model. Raises RequestRefused for an unknown one, ModelUnavailable where no worker serves any."""
+    if not offered:
+        raise ModelUnavailable("no GPU worker is running: start one, then send the request again")
+    return _named("model", name, offered)
+
+
+def find_judge(name: str, offered: Mapping[str, JudgeCard]) -> JudgeCard:
+    """The card of the judge. Raises RequestRefused for an unknown one, JudgeUnavailable where no worker hosts any."""
+    if not offered:
+        raise JudgeUnavailable("no judge worker is running: start one, then send the request again")
+    return _named("judge", name, offered)
+
+
+def fingerprint(request: JobRequest) -> str:
+    """The same for requests that ask for the same, however they are written."""
+    return hashlib.sha256(json.dumps(request.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def _scenario_text(request: JobRequest) -> str:
+    if request.scenario is None:
+        return request.scenario_text or ""
+    return _named("scenario", request.scenario, SCENARIOS).text
+
+
+def _named(field: str, name: str, offered: Mapping[str, Named]) -> Named:
+    if name not in offered:
+        raise RequestRefused(f"there is no {field} {name!r}: choose one of {', '.join(sorted(offered))}", f"/{field}")
+    return offered[name]
+
+
+def _size(field: str, asked: int | None, default: int, model: ModelCard) -> int:
+    size = default if asked is None else asked
+    if not model.min_size <= size <= model.max_size or size % model.size_multiple:
+        raise RequestRefused(
+            f"the model {model.name} does not draw a {field} of {size}: choose a multiple of {model.size_multiple} "
+            f"between {model.min_size} and {model.max_size}",
+            f"/{field}",
+        )
+    return size

@@ -1,6 +1,7 @@
 """Sheets of samples to look at while training: a plain Heun sampler and a picture grid. It knows no job and no service."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,47 +12,49 @@ from torch import Tensor
 from embedded import WEIGHTS
 from embedded.text import TextEncoder
 
+from .schedule import LEVELS, SIGMAS
+
 SHEET = [
-    "a red apple", "a cat", "a dog", "a blue car on a yellow background", "a smiling face", "three strawberries on pink", "a rocket in space, 3d style",
-    "a house in the snow", "a purple octopus, flat style", "a pizza", "a robot", "a tree in a green meadow", "a lion, cartoon style", "a green heart on black",
-    "a frog under water", "a crown on a white background", "a banana and a bicycle", "a fish", "a guitar to the left of a drum", "two birds",
+    "a red apple", "a cat", "a dog", "a blue car on a yellow background", "a smiling face", "three strawberries on pink",
+    "a rocket in space, 3d style", "a house in the snow", "a purple octopus, flat style", "a pizza", "a robot",
+    "a tree in a green meadow", "a lion, cartoon style", "a green heart on black", "a frog under water",
+    "a crown on a white background", "a banana and a bicycle", "a fish", "a guitar to the left of a drum", "two birds",
     "an elephant", "a cup of coffee", "a butterfly", "a sunflower at night",
 ]  # fmt: skip
+HIGHEST, LOWEST, RHO = 75.0, 0.04, 7  # sigmas of the sheets' sampler
 
 
 @torch.no_grad()
 def sample(
     unet: Any, prompts: Sequence[str], device: str, *, each: int = 1, guidance: float = 3.0, steps: int = 18
 ) -> Tensor:
-    """Pictures [len(prompts)·each, 3, 128, 128] in -1..1: Karras levels 75 → 0.04, Heun, classifier-free guidance."""
+    """Pictures [len(prompts)·each, 3, 128, 128] in -1..1: Heun on Karras levels (EDM, algorithm 1), classifier-free guidance."""
     from diffusers import AutoencoderTiny  # noqa: PLC0415
-
-    from .train_denoiser import ALPHAS  # noqa: PLC0415
 
     vae: Any = AutoencoderTiny.from_pretrained(str(WEIGHTS / "vae"), torch_dtype=torch.float32).to(device).eval()
     encoder = TextEncoder(device=device)
-    states = encoder(prompts).states.repeat_interleave(each, 0)
-    states = torch.cat([states, encoder([""]).states.expand_as(states)])
-    log_sigmas = (((1 - ALPHAS) / ALPHAS).sqrt().log()).float().to(device)
-    ramp = torch.linspace(0, 1, steps, device=device)
-    sigmas = (75 ** (1 / 7) + ramp * (0.04 ** (1 / 7) - 75 ** (1 / 7))) ** 7
-    sigmas = torch.cat([sigmas, sigmas.new_zeros(1)])
+    said = encoder(prompts).states.repeat_interleave(each, 0)
+    states = torch.cat([said, encoder([""]).states.expand_as(said)])
+    log_sigmas = SIGMAS.log().float().to(device)
 
     def denoised(x: Tensor, sigma: Tensor) -> Tensor:
-        k = torch.searchsorted(log_sigmas, sigma.log().reshape(1)).clamp(1, 999)[0]
-        t = k - 1 + (sigma.log() - log_sigmas[k - 1]) / (log_sigmas[k] - log_sigmas[k - 1])
-        q = (sigma**2 + 1).sqrt()
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
-            both = unet(torch.cat([x, x]) / q, t.clamp(0, 999).expand(2 * len(x)), states, return_dict=False)[0]
-        v, v_null = both.float().chunk(2)
-        return x / q**2 - (v_null + guidance * (v - v_null)) * sigma / q
+        k = torch.searchsorted(log_sigmas, sigma.log()).clamp(1, LEVELS - 1)
+        level = k - 1 + (sigma.log() - log_sigmas[k - 1]) / (log_sigmas[k] - log_sigmas[k - 1])
+        norm = (sigma**2 + 1).sqrt()
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=x.is_cuda):
+            v = unet(torch.cat([x, x]) / norm, level.clamp(min=0).expand(2 * len(x)), states, return_dict=False)[0]
+        v_said, v_null = v.float().chunk(2)
+        guided: Tensor = v_null + guidance * (v_said - v_null)
+        return x / norm**2 - guided * sigma / norm
 
-    noise = torch.randn(len(states) // 2, 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    ramp = torch.linspace(0, 1, steps, device=device)
+    sigmas = (HIGHEST ** (1 / RHO) + ramp * (LOWEST ** (1 / RHO) - HIGHEST ** (1 / RHO))) ** RHO
+    noise = torch.randn(len(said), 4, 32, 32, generator=torch.Generator().manual_seed(0))
     x = noise.to(device) * sigmas[0]
-    for here, to in zip(sigmas, sigmas[1:], strict=False):
-        d = (x - denoised(x, here)) / here
-        euler = x + (to - here) * d
-        x = euler if to == 0 else x + (to - here) * (d + (euler - denoised(euler, to)) / to) / 2
+    for here, to in pairwise([*sigmas, sigmas.new_zeros(())]):
+        slope = (x - denoised(x, here)) / here
+        euler = x + (to - here) * slope
+        x = euler if to == 0 else x + (to - here) * (slope + (euler - denoised(euler, to)) / to) / 2
     pictures: Tensor = vae.decoder(x / float(vae.config.scaling_factor))
     return pictures
 

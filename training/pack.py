@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -66,5 +67,13 @@ class Pack:
         return torch.from_numpy(np.stack(arrays)).to(device)
 
 
-def _open(data: bytes) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+def pack_folder(argument: str) -> Path:
+    """The pack's folder, or a sentence on how to make it."""
+    folder = Path(argument)
+    if not (folder / "pictures.npz").exists():
+        raise SystemExit(f"no pack in {folder}: build it first, see training/README.md")
+    return folder
+
+
+def _open(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")).transpose(2, 0, 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .pack import Entry, Pack
+from .pack import Pack
 
 HUES = {"red": 0.0, "orange": 0.075, "yellow": 0.145, "green": 0.34, "blue": 0.61, "purple": 0.76, "pink": 0.90}
 BACKGROUNDS = {
@@ -183,7 +183,7 @@ class Scenes:
 
 def article(words: str) -> str:
     """With a or an; plurals bare."""
-    if words.split()[-1].endswith("s") and not words.split()[-1].endswith("ss"):
+    if words.endswith("s") and not words.endswith("ss"):
         return words
     return ("an " if words[0] in "aeiou" else "a ") + words
 
@@ -199,6 +199,3 @@ def plural(words: str) -> str:
 
 def _nearest_colour(hue: float) -> str:
     return min(HUES, key=lambda name: min(abs(HUES[name] - hue), 1 - abs(HUES[name] - hue)))
-
-
-__all__ = ["SLOTS", "Entry", "Scene", "Scenes", "Thing", "article", "plural"]

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -50,11 +49,3 @@ def batches(pack: Pack, batch: int, workers: int, seed: int) -> Iterator[Batch]:
         SceneStream(pack, batch, seed), batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
     )
     return iter(loader)
-
-
-def pack_folder(argument: str) -> Path:
-    """The pack's folder, or a sentence on how to make it."""
-    folder = Path(argument)
-    if not (folder / "pictures.npz").exists():
-        raise SystemExit(f"no pack in {folder}: build it first, see training/README.md")
-    return folder

@@ -1,12 +1,11 @@
 """Train the text-conditioned latent denoiser on scenes whose latents are drawn once and kept on the device.
 
-v-prediction on a variance-preserving schedule (scaled linear, 1,000 steps), noise levels log-normal as in EDM. It knows no
-sampler of the service: its own Heun loop draws the sheets one looks at.
+v-prediction (Salimans & Ho 2022) at log-normal noise levels, as in EDM (Karras et al. 2022). It knows no sampler of the
+service: its own Heun loop draws the sheets one looks at.
   python -m training.train_denoiser --pack .train/pack --out out --minutes 24 [--start embedded/weights/unet]
 """
 
 import argparse
-import copy
 import json
 import math
 import time
@@ -16,19 +15,21 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn import functional
 
 from embedded import WEIGHTS
 from embedded.quantization import load, quantize
-from embedded.text import TextEncoder
+from embedded.text import LENGTH, TextEncoder
 
 from .drawing import paint
 from .looking import SHEET, sample, sheet
-from .pack import Pack
-from .stream import batches, pack_folder
+from .optimizing import Optimizer, rate_at
+from .pack import Pack, pack_folder
+from .schedule import ALPHAS, LEVELS, SIGMAS
+from .stream import batches
 
-BETAS = torch.linspace(0.00085**0.5, 0.021**0.5, 1000, dtype=torch.float64) ** 2
-ALPHAS = torch.cumprod(1 - BETAS, 0)
-EMA, DROP, SHARD = 0.9995, 0.1, 14_000_000
+KEEP, DROP, SHARD = 0.9995, 0.1, 14_000_000  # of the average; share without text; bytes of a file
+REPORT, REMEMBER, LOOK = 100, 500, 240  # steps, steps, seconds
 
 
 def arguments() -> argparse.Namespace:
@@ -36,7 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pack", default=".train/pack")
     parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--start", type=Path, help="go on from these weights")
-    parser.add_argument("--minutes", type=float, default=24)
+    parser.add_argument("--minutes", type=float, default=24, help="drawing the scenes counts too")
     parser.add_argument("--scenes", type=int, default=480_000)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--lr", type=float, default=5e-4)
@@ -57,16 +58,14 @@ class Cache:
         encoder = TextEncoder(device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
         store, chunk = pack.pictures(device), min(1024, scenes)
         self.latents = torch.empty(scenes, 4, 32, 32, dtype=torch.float16, device=device)
-        self.states = torch.empty(scenes, 24, 384, dtype=torch.bfloat16, device=device)
-        stream, done = batches(pack, chunk, workers, seed=1), 0
-        while done < scenes:
-            batch = next(stream)
-            n = min(chunk, scenes - done)
+        self.states = torch.empty(scenes, LENGTH, 384, dtype=torch.bfloat16, device=device)
+        stream = batches(pack, chunk, workers, seed=1)
+        for done in range(0, scenes, chunk):
+            batch, n = next(stream), min(chunk, scenes - done)
             with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
                 z = vae.encoder(paint(store, batch["things"][:n], batch["backdrop"][:n]))
             self.latents[done : done + n] = (z.float() * factor).half()
             self.states[done : done + n] = encoder.encode(batch["ids"][:n], batch["mask"][:n]).bfloat16()
-            done += n
         self.null = encoder([""]).states
 
     def batch(self, n: int) -> tuple[Tensor, Tensor]:
@@ -83,34 +82,70 @@ def network(device: str, start: Path | None) -> Any:
     net: Any = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(str(WEIGHTS / "unet")))
     if start is not None:
         net.load_state_dict(load(start), strict=True)
-    return net.to(device)
+    return net.to(device, memory_format=torch.channels_last)
 
 
-def loss_of(net: Any, z: Tensor, states: Tensor, alphas: Tensor, log_sigmas: Tensor) -> Tensor:
+class Objective:
     """Mean squared error of v = sqrt(a)·eps - sqrt(1-a)·z, each row at its own level: log-normal(0, 1.4), a tenth uniform."""
-    n, device = len(z), z.device
-    k = torch.searchsorted(log_sigmas, torch.randn(n, device=device) * 1.4).clamp(0, 999)
-    k = torch.where(torch.rand(n, device=device) < 0.1, torch.randint(0, 1000, (n,), device=device), k)
-    a, s = alphas[k].sqrt().view(-1, 1, 1, 1), (1 - alphas[k]).sqrt().view(-1, 1, 1, 1)
-    eps = torch.randn_like(z)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        v = net(a * z + s * eps, k.float(), states, return_dict=False)[0]
-    return (v.float() - (a * eps - s * z)).pow(2).mean()
+
+    def __init__(self, net: Any, device: str) -> None:
+        self._net = net
+        self._alphas, self._log_sigmas = ALPHAS.float().to(device), SIGMAS.log().float().to(device)
+
+    def __call__(self, z: Tensor, states: Tensor) -> Tensor:
+        """The loss of latents [n, 4, 32, 32] with their text states [n, 24, 384]."""
+        n, device = len(z), z.device
+        level = torch.searchsorted(self._log_sigmas, torch.randn(n, device=device) * 1.4).clamp(max=LEVELS - 1)
+        uniform = torch.rand(n, device=device) < 0.1
+        level = torch.where(uniform, torch.randint(LEVELS, (n,), device=device), level)
+        alpha = self._alphas[level].view(-1, 1, 1, 1)
+        eps = torch.randn_like(z)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            v = self._net(alpha.sqrt() * z + (1 - alpha).sqrt() * eps, level.float(), states, return_dict=False)[0]
+        return functional.mse_loss(v.float(), alpha.sqrt() * eps - (1 - alpha).sqrt() * z)
 
 
-def save(ema: Any, out: Path) -> None:
+def save(net: Any, out: Path) -> None:
     """int8 shards of at most 14 MB, written beside the old ones and then moved over them."""
-    stored, shards, size = quantize(ema.state_dict()), [{}], 0
-    for name in sorted(stored):
-        size += stored[name].numel() * stored[name].element_size()
+    shards: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, tensor in sorted(quantize(net.state_dict()).items()):
+        size += tensor.nbytes
         if size > SHARD:
             shards.append({})
-            size = 0
-        shards[-1][name] = stored[name]
+            size = tensor.nbytes
+        shards[-1][name] = tensor
     for number, shard in enumerate(shards, 1):
         path = out / f"int8-{number}-of-{len(shards)}.safetensors"
         save_file(shard, path.with_suffix(".new"))
         path.with_suffix(".new").replace(path)
+
+
+def train(optimizer: Optimizer[Any], objective: Objective, cache: Cache, args: argparse.Namespace, end: float) -> None:
+    """Steps until `end` (seconds since the epoch), a line in log.jsonl each hundred, weights and a sheet each four minutes."""
+    device, began, mean = str(cache.latents.device), time.time(), torch.zeros((), device=cache.latents.device)
+    next_look = began + LOOK
+    with (args.out / "log.jsonl").open("a") as log:
+        while (now := time.time()) < end:
+            done = (now - began) / (end - began)
+            rate = rate_at(args.lr, optimizer.steps, done, warm_up=300, flat=0.45, floor=0.004)
+            loss = objective(*cache.batch(args.batch))
+            optimizer.step(loss, rate)
+            mean += loss.detach() / REPORT
+            if optimizer.steps % REPORT == 0:
+                value = float(mean)
+                mean.zero_()
+                if not math.isfinite(value):
+                    optimizer.step_back()
+                elif optimizer.steps % REMEMBER == 0:
+                    optimizer.remember()
+                line = {"step": optimizer.steps, "s": round(now - began), "loss": round(value, 4), "lr": rate}
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+            if now > next_look:
+                next_look = now + LOOK
+                save(optimizer.mean, args.out)
+                sheet(sample(optimizer.mean, SHEET, device), args.out / "sheet.png")
 
 
 def main() -> None:
@@ -122,60 +157,13 @@ def main() -> None:
     began = time.time()
     cache = Cache(Pack(pack_folder(args.pack)), args.scenes, args.workers, device)
     print(json.dumps({"cached": args.scenes, "seconds": round(time.time() - began, 1)}), flush=True)
-    net = network(device, args.start).to(memory_format=torch.channels_last)
-    ema = copy.deepcopy(net).requires_grad_(False)
-    run = net if args.no_compile else torch.compile(net)
-    optimizer = torch.optim.AdamW(
-        net.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=device == "cuda"
-    )
-    alphas, log_sigmas = ALPHAS.float().to(device), (((1 - ALPHAS) / ALPHAS).sqrt().log()).float().to(device)
-    end, step, mean, safe, next_save, first = (
-        began + args.minutes * 60,
-        0,
-        0.0,
-        copy.deepcopy(net.state_dict()),
-        0.0,
-        None,
-    )
-    with (args.out / "log.jsonl").open("a") as log:
-        while (now := time.time()) < end:
-            first = first or now
-            done = (now - first) / max(1.0, end - first)
-            rate = (
-                args.lr
-                * min(1, (step + 1) / 300)
-                * (1 if done < 0.45 else 0.5 * (1 + math.cos(math.pi * (done - 0.45) / 0.55)) + 0.004)
-            )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            loss = loss_of(run, *cache.batch(args.batch), alphas, log_sigmas)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            step += 1
-            keep = min(EMA, (1 + step) / (10 + step))
-            torch._foreach_lerp_(list(ema.parameters()), list(net.parameters()), 1 - keep)
-            mean += loss.detach() / 100
-            if step % 100 == 0:
-                value, mean = float(mean), 0.0
-                if not math.isfinite(value):  # step back to the last good weights; the averages start anew with them
-                    net.load_state_dict(safe)
-                    ema.load_state_dict(safe)
-                    optimizer.state.clear()
-                elif step % 500 == 0:
-                    safe = copy.deepcopy(net.state_dict())
-                line = json.dumps({"step": step, "s": round(now - began), "loss": round(value, 4), "lr": rate})
-                log.write(line + "\n")
-                log.flush()
-            if now > next_save:
-                next_save = now + 240
-                if step > 1:
-                    save(ema, args.out)
-                    sheet(sample(ema, SHEET, device), args.out / "sheet.png")
-    save(ema, args.out)
-    sheet(sample(ema, SHEET, device, each=2), args.out / "sheet.png")
-    print(json.dumps({"steps": step, "seconds": round(time.time() - began), "batch": args.batch}), flush=True)
+    net = network(device, args.start)
+    optimizer = Optimizer(net, betas=(0.9, 0.99), weight_decay=0.01, keep=KEEP)
+    objective = Objective(net if args.no_compile else torch.compile(net), device)
+    train(optimizer, objective, cache, args, began + args.minutes * 60)
+    save(optimizer.mean, args.out)
+    sheet(sample(optimizer.mean, SHEET, device, each=2), args.out / "sheet.png")
+    print(json.dumps({"steps": optimizer.steps, "seconds": round(time.time() - began), "batch": args.batch}))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,7 @@ It sees what a judge sees: half of the pictures are blurred, noisy or off in bri
 """
 
 import argparse
-import copy
 import json
-import math
 import time
 from pathlib import Path
 
@@ -21,8 +19,12 @@ from embedded.scorer import ScorerNetwork
 from embedded.text import TextEncoder
 
 from .drawing import paint
-from .pack import Pack
-from .stream import Batch, batches, pack_folder
+from .measuring import retrieval
+from .optimizing import Optimizer, rate_at
+from .pack import Pack, pack_folder
+from .stream import Batch, batches
+
+KEEP, REPORT = 0.999, 200  # of the average; steps
 
 
 def arguments() -> argparse.Namespace:
@@ -81,19 +83,26 @@ def loss_of(net: ScorerNetwork, pictures: Tensor, batch: Batch, states: Tensor) 
     return by_text + 0.5 * by_look
 
 
-@torch.no_grad()
-def figures(net: ScorerNetwork, encoder: TextEncoder, pack: Pack, device: str) -> dict[str, float]:
-    """Retrieval among 64 fresh scenes of pictures that training has not seen, ten rounds."""
-    store, hits = pack.pictures(device), []
-    stream = batches(pack, 64, 0, seed=999)
-    for _ in range(10):
+def train(net: ScorerNetwork, pack: Pack, args: argparse.Namespace, device: str) -> Optimizer[ScorerNetwork]:
+    """Steps for `args.minutes`: the optimiser with the averaged network."""
+    optimizer = Optimizer(net, betas=(0.9, 0.98), weight_decay=0.1, keep=KEEP)
+    if not args.no_compile:
+        net.vision = torch.compile(net.vision)
+    store, encoder = pack.pictures(device), TextEncoder(device=device)
+    stream, half = batches(pack, args.batch, args.workers, args.seed), args.batch // 2
+    began, duration = time.time(), args.minutes * 60
+    while (elapsed := time.time() - began) < duration:
         batch = next(stream)
-        seen, _ = net.see((paint(store, batch["things"], batch["backdrop"]) + 1) / 2)
-        read = net.read(encoder.encode(batch["ids"], batch["mask"]), batch["mask"].to(device))
-        scores, target = seen @ read.T, torch.arange(64, device=device)
-        hits.append([(scores.argmax(0) == target).float().mean(), (scores.argmax(1) == target).float().mean()])
-    text_to_image, image_to_text = torch.tensor(hits).mean(0).tolist()
-    return {"text_to_image_top1_of_64": round(text_to_image, 3), "image_to_text_top1_of_64": round(image_to_text, 3)}
+        first = paint(store, batch["things"], batch["backdrop"])
+        order = torch.randperm(half)  # the same things on another background look alike
+        second = paint(store, moved(batch)[:half], batch["backdrop"][:half][order])
+        states = encoder.encode(batch["ids"], batch["mask"]).clone()  # out of inference mode, for autograd
+        loss = loss_of(net, as_previews((torch.cat([first, second]) + 1) / 2), batch, states)
+        optimizer.step(loss, rate_at(args.lr, optimizer.steps, elapsed / duration, warm_up=300, flat=0, floor=0.01))
+        if optimizer.steps % REPORT == 0:
+            line = {"step": optimizer.steps, "s": round(elapsed), "loss": round(float(loss), 3)}
+            print(json.dumps(line), flush=True)
+    return optimizer
 
 
 def main() -> None:
@@ -103,42 +112,13 @@ def main() -> None:
     torch.manual_seed(args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
     folder = pack_folder(args.pack)
-    pack = Pack(folder, hold_out=True)
-    store, encoder = pack.pictures(device), TextEncoder(device=device)
     shape = {"size": 96, "width": args.width, "layers": args.layers, "heads": args.width // 64, "dim": 256}
-    net = ScorerNetwork(**shape).to(device)
-    ema = copy.deepcopy(net).requires_grad_(False)
-    if not args.no_compile:
-        net.vision = torch.compile(net.vision)
-    parameters = [p for p in net.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, args.lr, betas=(0.9, 0.98), weight_decay=0.1)
-    stream, began, step, half = batches(pack, args.batch, args.workers, args.seed), time.time(), 0, args.batch // 2
-    while (elapsed := time.time() - began) < args.minutes * 60:
-        done = elapsed / (args.minutes * 60)
-        for group in optimizer.param_groups:
-            group["lr"] = args.lr * min(1, (step + 1) / 300) * (0.5 * (1 + math.cos(math.pi * done)) + 0.01)
-        batch = next(stream)
-        first = paint(store, batch["things"], batch["backdrop"])
-        order = torch.randperm(half)  # the same things on another background look alike
-        second = paint(store, moved(batch)[:half], batch["backdrop"][:half][order])
-        states = encoder.encode(batch["ids"], batch["mask"]).clone()
-        loss = loss_of(net, as_previews((torch.cat([first, second]) + 1) / 2), batch, states)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        step += 1
-        keep = min(0.999, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(ema.parameters()), parameters, 1 - keep)
-        if step % 200 == 0:
-            print(json.dumps({"step": step, "s": round(elapsed), "loss": round(float(loss), 3)}), flush=True)
-    ema.eval()
-    save_file(quantize(ema.state_dict()), args.out / "int8.safetensors")
+    optimizer = train(ScorerNetwork(**shape).to(device), Pack(folder, hold_out=True), args, device)
+    net = optimizer.mean.eval()
+    save_file(quantize(net.state_dict()), args.out / "int8.safetensors")
     (args.out / "config.json").write_text(json.dumps(shape, indent=2) + "\n")
-    held_out = Pack(folder, only_held_out=True)
-    result = {"steps": step, "batch": args.batch, **figures(ema, encoder, held_out, device)}
-    (args.out / "figures.json").write_text(json.dumps(result) + "\n")
-    print(json.dumps(result), flush=True)
+    found = retrieval(net, Pack(folder, only_held_out=True), device)
+    print(json.dumps({"steps": optimizer.steps, "batch": args.batch, **found}))
 
 
 if __name__ == "__main__":

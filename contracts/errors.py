@@ -9,7 +9,7 @@ MaxwellError                    code                      retryable
 ├── BusUnavailable              bus_unavailable           yes     Redis cannot be reached
 ├── Fenced                      fenced                    no      another worker owns the job now; never shown to users
 ├── WorkerError                 internal                  no      the rows, the job or the engine failed
-│   ├── ModelUnavailable        model_unavailable         no
+│   ├── ModelUnavailable        model_unavailable         yes     no worker serves it now
 │   ├── OutOfMemory             out_of_memory             no
 │   └── EngineStopped           engine_stopped            yes
 ├── BudgetExceeded              budget_exceeded           no
@@ -116,6 +116,7 @@ class ModelUnavailable(WorkerError):
     code = "model_unavailable"
     status = 503
     title = "The model is unavailable"
+    retryable = True
 
 
 class OutOfMemory(WorkerError):

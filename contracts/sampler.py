@@ -30,7 +30,7 @@ class SamplerSpec(Contract):
         None, ge=1.0, le=30.0, description="Classifier-free guidance scale; the model's default if left out."
     )
     weights: Weights | None = Field(None, description="How rewards become the weights b_k of the candidates' noises.")
-    tau: Annotated[float, Field(gt=0)] | Literal["adaptive"] | None = Field(
+    tau: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Literal["adaptive"] | None = Field(
         None, description="Temperature of the weights; adaptive: the spread of this step's rewards."
     )
     beta: float | None = Field(None, ge=0.0, le=1.0, description="Noise of the reverse SDE (preset paper).")
@@ -39,7 +39,10 @@ class SamplerSpec(Contract):
         None, description="How a candidate is previewed: denoise, ode:n (n network calls) or consistency."
     )
     stop_sigma: float | None = Field(
-        None, ge=0.0, description="Below this noise level the plain ODE finishes without asking the judge."
+        None,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="Below this level the plain ODE finishes without asking the judge.",
     )
     check: bool | None = Field(
         None,

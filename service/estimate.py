@@ -5,21 +5,25 @@ from contracts.judging import JudgeCard
 from contracts.models import ModelCard
 from contracts.sampler import SamplerSpec
 
-STOP_SIGMA = 0.3  # where the samplers stop steering unless told otherwise
-PAPER_LOOKAHEAD = "ode:2"
+STOP_SIGMA = {"fast": 0.3, "paper": 0.11}  # where the presets stop steering unless told otherwise
+PAPER_LOOKAHEAD = "ode:4"
 RHO = 7.0
 
 
 def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
-    """Rows, judge calls, and seconds and dollars where the cards say what one costs. Waiting in line is not counted."""
+    """Rows, judge calls, and seconds and dollars where the cards say what one costs. Waiting in line is not counted.
+
+    It takes the judge to have an opinion at every step.
+    """
     sampler = spec.sampler
-    guided = 0 if sampler.method != "demon" else steered_steps(sampler, model)
-    checked = guided if _checks(sampler, judge) else 0
-    asks = guided + checked + (sampler.method == "best_of_n")
+    guided = steered_steps(sampler, model) if sampler.method == "demon" else 0
+    checks = judge.kind == "scoring" and sampler.check is not False
+    asks = guided * (1 + checks) + (sampler.method == "best_of_n")
+    asks += 1 if judge.kind == "scoring" else 2  # the result against the baseline; a preference is asked in both orders
     if spec.budget.judge_calls is not None:
         asks = min(asks, spec.budget.judge_calls)
-    asks += 1 if judge.kind == "scoring" else 2  # the result against the baseline; a preference is asked in both orders
-    rows = _rows(sampler, guided, checked > 0) + ode_rows(sampler, sampler.steps)
+        guided = min(guided, asks)
+    rows = _own_rows(sampler, model, guided, checks) + _ode_rows(sampler, sampler.steps)  # and the baseline's
     rows *= 1 if sampler.guidance == 1.0 else 2
     return Estimate(
         network_rows=rows,
@@ -31,32 +35,36 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
 
 def steered_steps(sampler: SamplerSpec, model: ModelCard) -> int:
     """The steps whose noise level ends above `stop_sigma`, on the noise levels of Karras et al. 2022, eq. 5."""
-    stop = STOP_SIGMA if sampler.stop_sigma is None else sampler.stop_sigma
+    stop = STOP_SIGMA[sampler.preset] if sampler.stop_sigma is None else sampler.stop_sigma
     high, low = model.sigma_max ** (1 / RHO), model.sigma_min ** (1 / RHO)
     reached = ((high + i / (sampler.steps - 1) * (low - high)) ** RHO for i in range(1, sampler.steps))
     return sum(sigma > stop for sigma in reached)
 
 
-def ode_rows(sampler: SamplerSpec, steps: int) -> int:
-    """The rows of the last `steps` steps of the plain ODE: Heun asks twice, but not at the step to 0."""
-    return max(0, 2 * steps - 1) if sampler.solver != "dpmpp_2m" else steps
-
-
-def _checks(sampler: SamplerSpec, judge: JudgeCard) -> bool:
-    return judge.kind == "scoring" if sampler.check is None else sampler.check
-
-
-def _rows(sampler: SamplerSpec, guided: int, checked: bool) -> int:
-    """The rows of the job's own picture, its baseline not counted, guidance not doubled."""
-    tail = ode_rows(sampler, sampler.steps - guided)
+def _own_rows(sampler: SamplerSpec, model: ModelCard, guided: int, checks: bool) -> int:
+    """The rows of the job's own picture, guidance not doubled."""
+    tail = _ode_rows(sampler, sampler.steps - guided)
     if sampler.method == "best_of_n":
         return sampler.candidates * tail
-    if sampler.method == "pf_ode" or not guided:
+    if guided == 0:
         return tail
-    look = sampler.lookahead or ("denoise" if sampler.preset == "fast" else PAPER_LOOKAHEAD)
+    paper = sampler.preset == "paper"
+    look = sampler.lookahead or (_paper_lookahead(model) if paper else "denoise")
     look_rows = int(look.removeprefix("ode:")) if look.startswith("ode:") else 1
-    move_rows = 0 if sampler.preset == "fast" else 1
-    if look == "denoise":  # the preview of z* is the next step's x0
-        return 1 + guided * (sampler.candidates + 1) * (move_rows + 1) + tail - 1
-    star_rows = move_rows + (look_rows if checked else 0)
+    move_rows = 1 if paper else 0  # Heun's second slope; an ancestral step needs none
+    if (
+        look == "denoise"
+    ):  # the preview of z* is the x0 that the next step begins with, so only the first step pays for its own
+        return guided * (sampler.candidates + 1) * (move_rows + 1) + tail
+    star_rows = move_rows + (look_rows if checks else 0)
     return guided * (1 + sampler.candidates * (move_rows + look_rows) + star_rows) + tail
+
+
+def _ode_rows(sampler: SamplerSpec, steps: int) -> int:
+    """The rows of the last `steps` steps of the plain ODE: Heun asks twice, but once at the step to sigma 0."""
+    solver = sampler.solver or ("heun" if sampler.preset == "paper" else "dpmpp_2m")
+    return steps if solver == "dpmpp_2m" else max(0, 2 * steps - 1)
+
+
+def _paper_lookahead(model: ModelCard) -> str:
+    return "consistency" if model.has_consistency else PAPER_LOOKAHEAD

@@ -5,9 +5,8 @@ import uvicorn
 from .app import create_app
 from .settings import GatewaySettings
 
-DRAIN_SECONDS = (
-    5  # for requests in flight; held `Prefer: wait` answers and event streams are cut then, clients ask again
-)
+# For requests in flight. Held answers (`Prefer: wait`) are cut then, event streams at once; clients ask again.
+DRAIN_SECONDS = 5
 
 
 def main() -> None:
@@ -17,6 +16,7 @@ def main() -> None:
         create_app(settings),
         host=settings.host,
         port=settings.port,
+        log_config=None,  # the process has configured its logs
         access_log=False,  # our own line carries the request id
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,

@@ -7,6 +7,7 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import stamina
@@ -17,9 +18,17 @@ from contracts.judging import JudgeAsk, JudgeFailure, JudgeUsage, Verdict
 from reward_adapters.base import Judge
 
 ATTEMPTS = 3
-FIRST_PAUSE = timedelta(milliseconds=200)
+FIRST_PAUSE = timedelta(milliseconds=200)  # doubled each time, plus chance, unless the judge says when to come back
+JITTER = timedelta(milliseconds=200)
 
 log = structlog.get_logger()
+
+
+@dataclass
+class _Trial:
+    """Attempts made so far, kept beside the attempts because they may be cut off at any point."""
+
+    attempts: int = 0
 
 
 class Bench:
@@ -33,31 +42,37 @@ class Bench:
 
         Errors that are no JudgeError are bugs and leave as they are; the caller logs and types them.
         """
+        began, trial = time.perf_counter(), _Trial()
         said = log.bind(judge=ask.judge, job=ask.name.job, step=ask.name.step, kind=ask.kind)
-        began, attempts = time.perf_counter(), 0
-        judge = self._judges[ask.judge]
         try:
-            async with asyncio.timeout((ask.deadline - datetime.now(UTC)).total_seconds()) as limit:
-                async for attempt in stamina.retry_context(
-                    on=pause_before_retry, attempts=ATTEMPTS, timeout=None, wait_initial=FIRST_PAUSE
-                ):
-                    with attempt:
-                        attempts = attempt.num
-                        verdict = checked(await judge.score(ask, pictures), ask)
-        except (JudgeError, TimeoutError) as error:
-            if isinstance(error, TimeoutError):
-                if not limit.expired():
-                    raise
-                error = JudgeUnavailable(f"the judge {ask.judge!r} gave no answer within its time")
-            usage = JudgeUsage(calls=attempts, seconds=time.perf_counter() - began)
-            said.warning("judge failed", code=error.code, reason=str(error), attempts=attempts)
+            verdict = await self._in_time(ask, pictures, trial)
+        except JudgeError as error:
+            usage = JudgeUsage(calls=trial.attempts, seconds=time.perf_counter() - began)
+            said.warning("judge failed", code=error.code, reason=str(error), attempts=trial.attempts)
             return JudgeFailure(code=error.code, detail=str(error), usage=usage)
         seconds = time.perf_counter() - began
-        said.info("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=attempts)
-        calls = verdict.usage.calls + attempts - 1
-        return verdict.model_copy(
-            update={"usage": verdict.usage.model_copy(update={"calls": calls, "seconds": seconds})}
-        )
+        said.info("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=trial.attempts)
+        calls = verdict.usage.calls + trial.attempts - 1
+        usage = verdict.usage.model_copy(update={"calls": calls, "seconds": seconds})
+        return verdict.model_copy(update={"usage": usage})
+
+    async def _in_time(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
+        try:
+            async with asyncio.timeout((ask.deadline - datetime.now(UTC)).total_seconds()) as limit:
+                return await self._with_retries(ask, pictures, trial)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise JudgeUnavailable(f"the judge {ask.judge!r} gave no answer within its time") from error
+
+    async def _with_retries(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
+        async for attempt in stamina.retry_context(
+            on=pause_before_retry, attempts=ATTEMPTS, timeout=None, wait_initial=FIRST_PAUSE, wait_jitter=JITTER
+        ):
+            with attempt:
+                trial.attempts = attempt.num
+                return checked(await self._judges[ask.judge].score(ask, pictures), ask)
+        raise AssertionError("the last attempt returns or raises")
 
 
 def pause_before_retry(error: Exception) -> bool | timedelta:

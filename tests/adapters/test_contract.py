@@ -1,0 +1,131 @@
+"""Every installed judge keeps the judges' contract: one finite score or None a picture, whatever order, company and words they come in."""
+
+import asyncio
+import math
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from contracts.errors import JudgeError
+from contracts.judging import JudgeCard, Verdict
+from reward_adapters import registry
+from reward_adapters.base import REWARD, Judge
+
+from .pictures import ask, encoded, plain, sent
+
+CLOSE = 1e-5  # a network's sums may be rounded another way in another batch
+AWKWARD_TEXTS = ["x" * 2000, "a 🍎 by Ёлка \u202e 林檎", "\x00", "' OR 1=1 --", " ", "🍎" * 1000]
+
+
+@pytest.fixture(scope="module", params=sorted(registry.installed()))
+def judge(request: pytest.FixtureRequest) -> Judge:
+    """Each judge in turn, as the worker builds it."""
+    return registry.build(request.param, {})
+
+
+async def verdict_of(judge: Judge, pictures: Sequence[bytes], **changed: object) -> Verdict:
+    return await judge.score(ask(judge.card, len(pictures), **changed), pictures)
+
+
+def level(verdict: Verdict) -> list[float]:
+    """The judge's own scale: the measurements under a selection, else the scores."""
+    return list(verdict.measured) if verdict.measured is not None else [score or 0.0 for score in verdict.scores]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 64])
+async def test_one_finite_score_or_none_a_picture(judge: Judge, count: int) -> None:
+    verdict = await verdict_of(judge, sent(judge.card, count))
+    assert len(verdict.scores) == count
+    assert all(score is None or math.isfinite(score) for score in verdict.scores)
+    if judge.card.kind == "scoring":
+        assert None not in verdict.scores
+
+
+async def test_the_same_ask_gets_the_same_verdict(judge: Judge) -> None:
+    pictures = sent(judge.card, 8)
+    first, second = [await verdict_of(judge, pictures, scenario="a teacher") for _ in range(2)]
+    assert first.scores == second.scores
+    assert first.measured == second.measured
+
+
+async def test_asks_at_the_same_time_do_not_mix(judge: Judge) -> None:
+    pictures = [sent(judge.card, 4, first_seed=10 * k) for k in range(4)]
+    alone = [await verdict_of(judge, four) for four in pictures]
+    together = await asyncio.gather(*(verdict_of(judge, four) for four in pictures))
+    assert [verdict.scores for verdict in together] == [verdict.scores for verdict in alone]
+
+
+async def test_a_picture_is_measured_alike_in_any_company(judge: Judge) -> None:
+    pictures = sent(judge.card, 8)
+    together = level(await verdict_of(judge, pictures))
+    if judge.card.kind == "scoring":
+        alone = [level(await verdict_of(judge, [picture]))[0] for picture in pictures]
+        assert together == pytest.approx(alone, abs=CLOSE)
+    fewer = level(await verdict_of(judge, pictures[:4]))
+    if judge.card.kind == "scoring":
+        assert together[:4] == pytest.approx(fewer, abs=CLOSE)
+
+
+async def test_scores_move_with_their_pictures(judge: Judge) -> None:
+    pictures = sent(judge.card, 8)
+    order = random.Random(3).sample(range(8), 8)
+    straight = await verdict_of(judge, pictures)
+    shuffled = await verdict_of(judge, [pictures[k] for k in order])
+    assert level(shuffled) == pytest.approx([level(straight)[k] for k in order], abs=CLOSE)
+    if judge.card.kind == "selecting":
+        assert list(shuffled.scores) == [straight.scores[k] for k in order]
+
+
+async def test_equal_pictures_get_equal_scores(judge: Judge) -> None:
+    twins = sent(judge.card, 1) * 5
+    assert len(set((await verdict_of(judge, twins)).scores)) == 1
+    mixed = await verdict_of(judge, [*twins, *sent(judge.card, 3, first_seed=50)])
+    assert len(set(mixed.scores[:5])) == 1
+
+
+async def test_a_selecting_judge_gives_plus_or_minus_the_reward_or_nothing(judge: Judge) -> None:
+    verdict = await verdict_of(judge, sent(judge.card, 8))
+    if judge.card.kind == "selecting":
+        assert sorted(score for score in verdict.scores if score is not None) == [-REWARD] * 4 + [REWARD] * 4
+
+
+async def test_one_of_two_is_preferred_the_same_in_both_orders(judge: Judge) -> None:
+    one, two = sent(judge.card, 2)
+    forth = (await verdict_of(judge, [one, two], kind="preference")).scores
+    back = (await verdict_of(judge, [two, one], kind="preference")).scores
+    assert list(back) == pytest.approx(list(reversed(forth)), abs=CLOSE)
+    assert forth[0] != forth[1]
+
+
+@pytest.mark.parametrize("text", AWKWARD_TEXTS)
+async def test_any_text_will_do(judge: Judge, text: str) -> None:
+    pictures = sent(judge.card, 2)
+    for verdict in (await verdict_of(judge, pictures, prompt=text), await verdict_of(judge, pictures, scenario=text)):
+        assert all(score is None or math.isfinite(score) for score in verdict.scores)
+
+
+@pytest.mark.parametrize("kind", ["candidates", "check", "final"])
+async def test_the_kind_of_ask_does_not_change_the_scale(judge: Judge, kind: str) -> None:
+    pictures = sent(judge.card, 4)
+    assert level(await verdict_of(judge, pictures, kind=kind)) == level(await verdict_of(judge, pictures))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (1, 1), (96, 40), (512, 512)])
+async def test_any_size_and_shape_of_picture_will_do(judge: Judge, size: tuple[int, int]) -> None:
+    pictures = [encoded(plain(color, size), judge.card.encoding) for color in ("red", "navy", "white")]
+    assert len((await verdict_of(judge, pictures)).scores) == 3
+
+
+@pytest.mark.parametrize("garbage", [b"", b"not a picture", b"\xff\xd8\xff\xe0" + bytes(100)])
+async def test_bytes_that_are_no_picture_are_an_error_and_no_verdict(judge: Judge, garbage: bytes) -> None:
+    with pytest.raises(JudgeError, match="hold no readable PNG or JPEG"):
+        await verdict_of(judge, [*sent(judge.card, 2), garbage])
+
+
+def test_the_card_tells_users_what_they_get(judge: Judge) -> None:
+    card: JudgeCard = judge.card
+    assert card.name in registry.installed()
+    assert card.description.endswith(".")
+    assert card.objective
+    assert card.max_pictures >= 64

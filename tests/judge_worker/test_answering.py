@@ -1,0 +1,143 @@
+"""A judge worker tries again where that may help, counts what it cost, keeps the deadline and never makes a verdict up."""
+
+import asyncio
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import stamina
+
+from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused, JudgeUnavailable
+from contracts.judging import JudgeAsk, JudgeCard, JudgeFailure, JudgeUsage, Verdict
+from workers.judging import ATTEMPTS, Bench, pause_before_retry
+
+from ..adapters.pictures import ask
+from ..conftest import wait_until
+
+CARD = JudgeCard(name="scripted", kind="scoring", description="A test's.", objective="none")
+PICTURES = [b"one", b"two"]
+GOOD = Verdict(scores=(1.0, None), rationale="because", usage=JudgeUsage(calls=1, input_tokens=9, cost_usd=0.01))
+
+Line = Verdict | Exception
+
+
+class ScriptedJudge:
+    """Says its lines one after the other, the last one for ever; then it never answers, where it has none."""
+
+    card = CARD
+
+    def __init__(self, *lines: Line) -> None:
+        self.lines = list(lines)
+        self.asked: list[float] = []
+
+    async def score(self, ask: JudgeAsk, pictures: Sequence[bytes]) -> Verdict:
+        self.asked.append(asyncio.get_running_loop().time())
+        if not self.lines:
+            await asyncio.get_running_loop().create_future()
+        line = self.lines.pop(0) if len(self.lines) > 1 else self.lines[0]
+        if isinstance(line, Exception):
+            raise line
+        return line
+
+
+async def answer_of(judge: ScriptedJudge, seconds: float = 60.0) -> Verdict | JudgeFailure:
+    deadline = datetime.now(UTC) + timedelta(seconds=seconds)
+    return await Bench({"scripted": judge}).answer(ask(CARD, len(PICTURES), deadline=deadline), PICTURES)
+
+
+@pytest.fixture
+def no_pauses() -> Iterator[None]:
+    """Retries without the pauses between them."""
+    with stamina.set_testing(True, attempts=ATTEMPTS):
+        yield
+
+
+async def test_a_verdict_goes_through_with_its_usage_and_the_time_it_took() -> None:
+    answer = await answer_of(ScriptedJudge(GOOD))
+    assert answer.usage.seconds > 0
+    assert answer.model_copy(update={"usage": GOOD.usage}) == GOOD
+    assert answer.usage.model_copy(update={"seconds": 0.0}) == GOOD.usage
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("passing", [JudgeUnavailable("503"), JudgeMalformed("no JSON"), Verdict(scores=(1.0,))])
+async def test_what_may_pass_is_tried_again_and_every_attempt_is_counted(passing: Line) -> None:
+    judge = ScriptedJudge(passing, passing, GOOD)
+    answer = await answer_of(judge)
+    assert isinstance(answer, Verdict)
+    assert (answer.scores, answer.usage.calls, len(judge.asked)) == (GOOD.scores, 3, 3)
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_after_the_last_attempt_it_is_a_failure_of_its_kind() -> None:
+    answer = await answer_of(ScriptedJudge(JudgeUnavailable("the provider answers 503")))
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.code, answer.detail) == ("judge_unavailable", "the provider answers 503")
+    assert answer.usage.calls == ATTEMPTS
+
+
+@pytest.mark.parametrize("final", [JudgeRefused("it declined to look"), JudgeError("not a picture")])
+async def test_what_will_not_pass_is_not_tried_again(final: JudgeError) -> None:
+    answer = await answer_of(ScriptedJudge(final))
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.code, answer.usage.calls) == (final.code, 1)
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Verdict(scores=()),
+        Verdict(scores=(1.0, 2.0, 3.0)),
+        Verdict(scores=(math.nan, 1.0)),
+        Verdict(scores=(1.0, math.inf)),
+        Verdict(scores=(5.0, -5.0), measured=(math.nan, 0.0)),
+    ],
+)
+async def test_a_verdict_that_is_none_on_these_pictures_is_malformed(broken: Verdict) -> None:
+    answer = await answer_of(ScriptedJudge(broken))
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.code, answer.usage.calls) == ("judge_malformed", ATTEMPTS)
+
+
+async def test_a_judge_that_does_not_answer_fails_at_the_deadline() -> None:
+    answer = await answer_of(ScriptedJudge(), seconds=0.05)
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.code, answer.usage.calls) == ("judge_unavailable", 1)
+    assert "gave no answer within its time" in answer.detail
+
+
+async def test_a_pause_does_not_outlast_the_deadline() -> None:
+    judge = ScriptedJudge(JudgeUnavailable("429", retry_after=timedelta(hours=1)))
+    answer = await answer_of(judge, seconds=0.05)
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.code, len(judge.asked)) == ("judge_unavailable", 1)
+
+
+async def test_it_comes_back_when_the_judge_says_and_not_before() -> None:
+    judge = ScriptedJudge(JudgeUnavailable("429", retry_after=timedelta(seconds=0.6)), GOOD)
+    assert isinstance(await answer_of(judge), Verdict)
+    assert judge.asked[1] - judge.asked[0] >= 0.6
+
+
+def test_only_retryable_errors_of_judges_are_tried_again() -> None:
+    assert pause_before_retry(JudgeUnavailable("503")) is True
+    assert pause_before_retry(JudgeUnavailable("429", retry_after=timedelta(seconds=7))) == timedelta(seconds=7)
+    assert pause_before_retry(JudgeRefused("no")) is False
+    assert pause_before_retry(ZeroDivisionError()) is False
+
+
+@pytest.mark.parametrize("bug", [ZeroDivisionError("a bug"), TimeoutError("the judge's own")])
+async def test_a_bug_leaves_as_it_is_for_the_log(bug: Exception) -> None:
+    with pytest.raises(type(bug)):
+        await answer_of(ScriptedJudge(bug))
+
+
+async def test_cancelled_work_ends_cancelled() -> None:
+    judge = ScriptedJudge()
+    task = asyncio.create_task(answer_of(judge))
+    await wait_until(lambda: bool(judge.asked), "the judge is asked")
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()

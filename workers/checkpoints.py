@@ -11,7 +11,8 @@ _NUMBERS = ("i", "steered")
 def to_bytes(state: State) -> bytes:
     """All of a State but its report, which the audit trail holds."""
     numbers = {name: torch.tensor(getattr(state, name)) for name in _NUMBERS}
-    return save({name: tensor.contiguous() for name, tensor in (state.tensors() | numbers).items()})
+    # clone: two fields may be one tensor, and the format stores no tensor twice
+    return save({name: tensor.clone() for name, tensor in (state.tensors() | numbers).items()})
 
 
 def from_bytes(data: bytes) -> State:

@@ -52,5 +52,5 @@ class TextEncoder:
     def __call__(self, texts: Sequence[str]) -> TextStates:
         """Encode texts; the empty text is the null condition of classifier-free guidance."""
         ids, mask = self.tokenize(texts)
-        lengths = [len(one) for one in self._tokenizer(list(texts))["input_ids"]]
+        lengths = [len(one) for one in self._tokenizer(list(texts), verbose=False)["input_ids"]]
         return TextStates(self.encode(ids, mask), mask.to(self._device), tuple(length > LENGTH for length in lengths))

@@ -3,10 +3,8 @@
 from contracts.jobs import Estimate, JobSpec
 from contracts.judging import JudgeCard
 from contracts.models import ModelCard
-from contracts.sampler import SamplerSpec
+from contracts.sampler import PRESETS, SamplerSpec
 
-STOP_SIGMA = {"fast": 0.3, "paper": 0.11}  # where the presets stop steering unless told otherwise
-PAPER_LOOKAHEAD = "ode:4"
 RHO = 7.0
 
 
@@ -35,7 +33,7 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
 
 def steered_steps(sampler: SamplerSpec, model: ModelCard) -> int:
     """The steps whose noise level ends above `stop_sigma`, on the noise levels of Karras et al. 2022, eq. 5."""
-    stop = STOP_SIGMA[sampler.preset] if sampler.stop_sigma is None else sampler.stop_sigma
+    stop = PRESETS[sampler.preset].stop_sigma if sampler.stop_sigma is None else sampler.stop_sigma
     high, low = model.sigma_max ** (1 / RHO), model.sigma_min ** (1 / RHO)
     reached = ((high + i / (sampler.steps - 1) * (low - high)) ** RHO for i in range(1, sampler.steps))
     return sum(sigma > stop for sigma in reached)
@@ -62,9 +60,9 @@ def _own_rows(sampler: SamplerSpec, model: ModelCard, guided: int, checks: bool)
 
 def _ode_rows(sampler: SamplerSpec, steps: int) -> int:
     """The rows of the last `steps` steps of the plain ODE: Heun asks twice, but once at the step to sigma 0."""
-    solver = sampler.solver or ("heun" if sampler.preset == "paper" else "dpmpp_2m")
+    solver = sampler.solver or PRESETS[sampler.preset].solver
     return steps if solver == "dpmpp_2m" else max(0, 2 * steps - 1)
 
 
 def _paper_lookahead(model: ModelCard) -> str:
-    return "consistency" if model.has_consistency else PAPER_LOOKAHEAD
+    return "consistency" if model.has_consistency else PRESETS["paper"].lookahead

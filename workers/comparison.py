@@ -1,5 +1,6 @@
 """The finished picture against the plain one of the same seed, before the job's judge. It knows the desk; no sampler, no key."""
 
+import asyncio
 from typing import Literal
 
 import structlog
@@ -22,11 +23,13 @@ async def compare(desk: JudgeDesk, result: Tensor, baseline: Tensor, steered: in
     A judge that fails here leaves the comparison empty: the picture is finished all the same.
     """
     both = torch.cat([result, baseline])
+    if not desk.affords(1 if desk.card.kind == "scoring" else 2):
+        return Result(steered_steps=steered)
     if desk.card.kind == "scoring":
         verdict = await _verdict(desk, "final", both)
         scores = verdict.scores if verdict else (None, None)
         return Result(score=scores[0], baseline_score=scores[1], steered_steps=steered)
-    first, second = await _verdict(desk, "preference", both), await _verdict(desk, "preference", both.flip(0))
+    first, second = await asyncio.gather(_verdict(desk, "preference", both), _verdict(desk, "preference", both.flip(0)))
     measured = first.measured if first and first.measured else (None, None)
     preference = preferred(first, second) if first and second else None
     return Result(score=measured[0], baseline_score=measured[1], preference=preference, steered_steps=steered)
@@ -45,8 +48,6 @@ def _better(scores: tuple[float | None, ...]) -> Preference:
 
 
 async def _verdict(desk: JudgeDesk, kind: Literal["final", "preference"], pictures: Tensor) -> Verdict | None:
-    if desk.spent:
-        return None
     answer = await desk.ask(kind, pictures)
     if isinstance(answer, Verdict):
         return answer

@@ -42,6 +42,7 @@ class Drawing:
     binding: Binding
     params: Params
     _started: float = field(default_factory=perf_counter)
+    _reward: float | None = None
 
     async def draw(self) -> Result:
         """From the last checkpoint to the finished picture, its baseline beside it. Raises Canceled and MaxwellError."""
@@ -93,7 +94,7 @@ class Drawing:
             sigma = float(self.params.sigmas[state.i])
             self.desk.begin(state.i + 1, sigma)
             # With no ask left there is nobody to propose candidates to.
-            unjudged = self.desk.spent and self.desk.spec.sampler.method == "demon"
+            unjudged = self.desk.spec.sampler.method == "demon" and not self.desk.affords()
             state = await self._run((plain if unjudged else method).step(state, self.params))
             await self._write_down(state, sigma)
         return state
@@ -104,8 +105,10 @@ class Drawing:
         if memory.grid is not None:
             await self.store.put(self._id, _grid(state.i), memory.grid)
         audit = self._audit(state, sigma)
+        mean = _mean(audit)
+        self._reward = self._reward if mean is None else mean  # a step that nobody judged leaves the last one standing
         progress = Progress(
-            step=state.i, steps=self.params.steps, reward=_mean(audit), sigma=sigma, message=self._message()
+            step=state.i, steps=self.params.steps, reward=self._reward, sigma=sigma, message=self._message()
         )
         canceled = await self.jobs.commit(
             self._id,

@@ -46,16 +46,15 @@ class JudgeDesk:
         """Forget the last step. `step` counts from 1; `sigma` is the noise level whose candidates are judged."""
         self.memory = StepMemory(step, sigma)
 
-    @property
-    def spent(self) -> bool:
-        """Whether the job's cap on judge calls is reached: then the rest of the job is not steered."""
+    def affords(self, calls: int = 1) -> bool:
+        """Whether the job's cap on judge calls leaves room for so many; without it the rest of the job is not steered."""
         cap = self.spec.budget.judge_calls
-        return cap is not None and self.usage.judge_calls >= cap
+        return cap is None or self.usage.judge_calls + calls <= cap
 
     async def judge(self, ask: Judge) -> Scores:
         """Answer a sampler's ask: one score or None (no opinion) a picture. Raises JudgeError where the policy is `fail`."""
         nothing: Scores = [None] * len(ask.pictures)
-        if self.spent:
+        if not self.affords():
             self.memory.failure = f"budget_exceeded: the cap of {self.spec.budget.judge_calls} judge calls is reached"
             return nothing
         answer = await self.ask(ask.kind, ask.pictures)

@@ -117,7 +117,10 @@ class Usage(Contract):
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
-    seconds: dict[str, float] = Field(default_factory=dict, description="By phase: denoise, decode, judge, other.")
+    seconds: dict[str, float] = Field(
+        default_factory=dict,
+        description="By phase: denoise, decode, judge (of it judge_own is the judge's own), writing, total.",
+    )
 
 
 class Result(Contract):

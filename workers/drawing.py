@@ -42,6 +42,7 @@ class Drawing:
     binding: Binding
     params: Params
     _started: float = field(default_factory=perf_counter)
+    _writing: float = 0.0  # seconds spent on grids, checkpoints and results
     _reward: float | None = None
 
     async def draw(self) -> Result:
@@ -61,6 +62,7 @@ class Drawing:
         spent = {
             "denoise": meter.denoise_seconds,
             "decode": meter.decode_seconds,
+            "writing": self._writing,
             "total": perf_counter() - self._started,
         }
         seconds = self.desk.usage.seconds | {name: before.seconds.get(name, 0.0) + new for name, new in spent.items()}
@@ -101,7 +103,7 @@ class Drawing:
 
     async def _write_down(self, state: State, sigma: float) -> None:
         """Grid, then checkpoint, progress and audit row at once. Raises Canceled, Fenced."""
-        memory = self.desk.memory
+        started, memory = perf_counter(), self.desk.memory
         if memory.grid is not None:
             await self.store.put(self._id, _grid(state.i), memory.grid)
         audit = self._audit(state, sigma)
@@ -118,6 +120,7 @@ class Drawing:
             checkpoint=to_bytes(state),
             audit=audit,
         )
+        self._writing += perf_counter() - started
         if canceled:
             raise Canceled
 
@@ -152,8 +155,10 @@ class Drawing:
         picture = await self._run(_decoded(state.x))
         self.desk.begin(self.params.steps + 1, 0.0)  # asks of their own, after the last step's
         result = await compare(self.desk, picture, baseline, state.steered)
+        started = perf_counter()
         await self.store.put(self._id, "image.png", _png(picture))
         await self.store.put(self._id, "contact-sheet.jpg", await self._contact_sheet(rows))
+        self._writing += perf_counter() - started
         return result
 
     async def _contact_sheet(self, rows: list[StepAudit]) -> bytes:

@@ -83,7 +83,7 @@ class LocalJudge:
 def _load(environment: Environment) -> "Scorer":
     try:
         return _scorer(environment.get(DEVICE, "cpu"))
-    except (FileNotFoundError, RuntimeError) as error:
+    except (FileNotFoundError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts that it had some
         raise JudgeSetupError(f"the local judges' network cannot be loaded: {error}") from error
 
 

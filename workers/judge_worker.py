@@ -15,7 +15,6 @@ from bus.asks import Asks
 from bus.cards import Cards
 from bus.connection import WORKER_PATIENCE, check, connect
 from bus.queue import process_name
-from contracts.errors import BusUnavailable
 from reward_adapters import registry
 from reward_adapters.base import Environment, Judge, JudgeSetupError
 
@@ -67,10 +66,7 @@ async def serve(settings: JudgeWorkerSettings, environment: Environment) -> None
         Cards(redis).published(process_name(), judges=cards),
     ):
         log.info("judge worker ready", judges=list(judges))
-        try:
-            await asks.serve(list(judges), Bench(judges).answer, concurrency=settings.judge_concurrency)
-        except* BusUnavailable as lost:
-            raise lost.exceptions[0] from None
+        await asks.serve(list(judges), Bench(judges).answer, concurrency=settings.judge_concurrency)
 
 
 def build_judges(names: str, environment: Environment) -> dict[str, Judge]:

@@ -16,7 +16,7 @@ _START = _MASK  # the step number reserved for the start noise x_T
 
 
 def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
-    """Philox-4x32-10: counters [n, 4] and a key, all 32-bit words held in int64, to random words [n, 4]."""
+    """Philox-4x32-10: counters [..., 4] and a key, all 32-bit words held in int64, to random words [..., 4]."""
     c0, c1, c2, c3 = counter.unbind(-1)
     k0, k1 = key
     for _ in range(10):
@@ -29,26 +29,31 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
 
 def noise(seed: int, step: int, candidate: int, shape: tuple[int, ...]) -> Tensor:
     """Standard normal z of this shape, float64: candidate number `candidate` of step number `step`."""
-    n = math.prod(shape)
-    blocks = (n + 1) // 2  # 4 words make 2 uniforms make 2 normals
-    counter = torch.zeros(blocks, 4, dtype=torch.int64)
-    counter[:, 0] = torch.arange(blocks)
-    counter[:, 1] = candidate & _MASK
-    counter[:, 2] = step & _MASK
-    words = philox(counter, (seed & _MASK, (seed >> 32) & _MASK))
-    u = ((words[:, 0::2] << 21 | words[:, 1::2] >> 11).double() + 0.5) / 2.0**53  # 53 bits, never 0 or 1
-    radius, angle = (-2 * u[:, 0].log()).sqrt(), 2 * math.pi * u[:, 1]
-    return torch.stack([radius * angle.cos(), radius * angle.sin()], -1).flatten()[:n].reshape(shape)
+    return _normal(seed, step, torch.tensor([candidate]), shape)[0]
 
 
 def noises(seed: int, step: int, candidates: int, shape: tuple[int, ...]) -> Tensor:
     """The noises z^(1..K) of one step, [K, *shape]."""
-    return torch.stack([noise(seed, step, k, shape) for k in range(candidates)])
+    return _normal(seed, step, torch.arange(candidates), shape)
 
 
 def start_noise(seed: int, candidates: int, shape: tuple[int, ...]) -> Tensor:
     """The noises that a job starts from, [K, *shape]. The first is shared by every method: steered and plain picture start alike."""
     return noises(seed, _START, candidates, shape)
+
+
+def _normal(seed: int, step: int, candidates: Tensor, shape: tuple[int, ...]) -> Tensor:
+    n = math.prod(shape)
+    blocks = (n + 1) // 2  # 4 words make 2 uniforms make 2 normals
+    counter = torch.zeros(len(candidates), blocks, 4, dtype=torch.int64)
+    counter[..., 0] = torch.arange(blocks)
+    counter[..., 1] = candidates[:, None]
+    counter[..., 2] = step & _MASK
+    words = philox(counter, (seed & _MASK, (seed >> 32) & _MASK))
+    u = ((words[..., 0::2] << 20 | words[..., 1::2] >> 12).double() + 0.5) / 2.0**52  # 52 bits: exact, never 0 or 1
+    radius, angle = (-2 * u[..., 0].log()).sqrt(), 2 * math.pi * u[..., 1]
+    z = torch.stack([radius * angle.cos(), radius * angle.sin()], -1)
+    return z.flatten(1)[:, :n].reshape(-1, *shape)
 
 
 def _multiply(a: Tensor, m: int) -> tuple[Tensor, Tensor]:

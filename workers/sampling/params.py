@@ -16,7 +16,7 @@ class Params:
 
     sigmas [T+1] float64, decreasing, the last one 0; shape (c, h, w) of the latents; tau None means adaptive: the spread
     of the step's own scores; lookahead "denoise", "ode:n" or "consistency"; check: whether the judge compares z* with
-    the best candidate.
+    the best candidate. beta belongs to the preset paper (few steps take less of it: `solvers.sde_heun`), eta to fast.
     """
 
     sigmas: Tensor

@@ -58,23 +58,27 @@ async def sde_heun(x: Tensor, x0: Tensor, sigma: Tensor, to: Tensor, z: Tensor, 
     """The paper's reverse SDE by Heun's method, one step for each noise z [K, c, h, w]; x0 = D(x; sigma). K network rows.
 
     dx = f dt + g dw with f = -t score - beta t² score = (1/t + beta)(x - D) and g = sqrt(2 beta) t (Yeh et al., section 3).
-    f(x, t) is shared by all candidates; the corrector's slope is each candidate's own.
+    f(x, t) is shared by all candidates; the corrector's slope is each candidate's own. `to` is above 0, where f has a value.
+
+    A step that is too long for beta takes less of it: (1/t + beta) Delta stays at most 1, or few steps blow up (16 steps
+    from sigma 80 with beta 0.2: 500-fold). Any beta(t) has the same marginals (Karras et al. 2022, eq. 6).
     """
     dt = to - sigma
-    f = (1 / sigma + beta) * (x - x0)
+    beta_t = (to / (sigma * -dt)).clamp(max=beta)
+    f = (1 / sigma + beta_t) * (x - x0)
     dw: Tensor = dt.abs().sqrt() * z
-    g, g_next = (2 * beta) ** 0.5 * sigma, (2 * beta) ** 0.5 * to
+    g, g_next = (2 * beta_t).sqrt() * sigma, (2 * beta_t).sqrt() * to
     euler = x + f * dt + g * dw
-    if to == 0:
-        return x + f * dt  # no noise is added at the end, and f has no value at t = 0
-    f_next = (1 / to + beta) * (euler - await denoise(euler, to))
+    f_next = (1 / to + beta_t) * (euler - await denoise(euler, to))
     x_next: Tensor = x + (f + f_next) / 2 * dt + (g + g_next) / 2 * dw
     return x_next
 
 
 async def ode_to_end(x: Tensor, sigma: Tensor, calls: int, sigma_min: float) -> Tensor:
     """c(x, t): the PF-ODE's end point from noise level sigma (Yeh et al., eq. for c), by DPM-Solver++(2M) in `calls` network calls."""
-    levels = karras(calls, min(sigma_min, float(sigma)), float(sigma))
+    if sigma <= sigma_min:
+        return await denoise(x, sigma)  # no levels between: one call is the whole way
+    levels = karras(calls, sigma_min, float(sigma))
     x0_before = before = None
     for here, to in pairwise(levels):
         x0 = await denoise(x, here)

@@ -33,7 +33,7 @@ def weigh(scores: Scores, kind: Weights, tau: float | None) -> Tensor:
     spread = tau if tau is not None else float(r.std())
     by_kind = {"tanh": tanh_weights, "boltzmann": boltzmann_weights, "rank": rank_weights}
     b = torch.zeros(len(scores), dtype=torch.float64)
-    b[opinions] = by_kind[kind](r, spread)
+    b[opinions] = by_kind[kind](r, spread).nan_to_num()  # at the ends of float64 (1e308, 5e-324) the spread is inf or 0
     return b
 
 
@@ -51,7 +51,7 @@ def rank_weights(r: Tensor, tau: float) -> Tensor:
     """b_k = the normal quantile of the rank, by Blom's (rank - 3/8) / (K + 1/4); ties share their mean rank; tau has no say."""
     below = (r[None] < r[:, None]).sum(1)
     same = (r[None] == r[:, None]).sum(1)
-    rank = below + (same + 1) / 2
+    rank = below + (same.double() + 1) / 2
     b: Tensor = torch.special.ndtri((rank - 0.375) / (len(r) + 0.25))
     return b
 

@@ -1,0 +1,1 @@
+"""The samplers against closed forms, hand-worked examples and properties."""

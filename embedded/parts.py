@@ -10,14 +10,15 @@ from . import WEIGHTS
 from .quantization import load
 
 
-def load_unet(folder: Path = WEIGHTS) -> Any:
-    """The denoiser, a UNet2DConditionModel in float32 on the CPU: latents [n, 4, 32, 32], text states [n, 24, 384], v-prediction."""
+def load_unet(folder: Path = WEIGHTS, dtype: torch.dtype = torch.float32) -> Any:
+    """The denoiser, a UNet2DConditionModel on the CPU: latents [n, 4, 32, 32], text states [n, 24, 384], v-prediction."""
     from diffusers import UNet2DConditionModel  # noqa: PLC0415 - heavy
 
     config = json.loads((folder / "unet" / "config.json").read_text())
     with torch.device("meta"):  # the weights are read, not drawn at random first
         unet: Any = UNet2DConditionModel.from_config(config)
-    unet.load_state_dict(load(folder / "unet"), strict=True, assign=True)
+    weights = {name: weight.to(dtype) for name, weight in load(folder / "unet").items()}
+    unet.load_state_dict(weights, strict=True, assign=True)
     return unet.eval().requires_grad_(False)
 
 

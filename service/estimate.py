@@ -26,7 +26,9 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
     return Estimate(
         network_rows=rows,
         judge_calls=asks,
-        seconds=rows * model.seconds_per_row + asks * judge.seconds_per_ask if model.seconds_per_row else None,
+        seconds=round(rows * model.seconds_per_row + asks * judge.seconds_per_ask, 1)
+        if model.seconds_per_row
+        else None,
         cost_usd=None if judge.cost_per_ask_usd is None else asks * judge.cost_per_ask_usd,
     )
 
@@ -50,9 +52,8 @@ def _own_rows(sampler: SamplerSpec, model: ModelCard, guided: int, checks: bool)
     look = sampler.lookahead or (_paper_lookahead(model) if paper else "denoise")
     look_rows = int(look.removeprefix("ode:")) if look.startswith("ode:") else 1
     move_rows = 1 if paper else 0  # Heun's second slope; an ancestral step needs none
-    if (
-        look == "denoise"
-    ):  # the preview of z* is the x0 that the next step begins with, so only the first step pays for its own
+    if look == "denoise":
+        # The preview of z* is the x0 that the next step begins with: only the first step pays for its own, and the tail not.
         return guided * (sampler.candidates + 1) * (move_rows + 1) + tail
     star_rows = move_rows + (look_rows if checks else 0)
     return guided * (1 + sampler.candidates * (move_rows + look_rows) + star_rows) + tail

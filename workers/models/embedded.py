@@ -20,7 +20,7 @@ def load_embedded(name: str, device_name: str | None) -> LatentDiffusion:
 
     device = best_device(device_name)
     dtype = best_dtype(device)
-    unet = load_unet().to(device, dtype).to(memory_format=torch.channels_last)
+    unet = load_unet(dtype=dtype).to(device).to(memory_format=torch.channels_last)
     autoencoder = load_autoencoder().to(device).to(memory_format=torch.channels_last)
     texts = TextEncoder(device=str(device))
     factor = float(autoencoder.config.scaling_factor)

@@ -20,7 +20,7 @@ from contracts.scenarios import SCENARIOS
 
 Named = TypeVar("Named")
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")  # all but tab and newline
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")  # all but tab and line ends
 
 
 def resolve(request: JobRequest, model: ModelCard, judge: JudgeCard) -> JobSpec:

@@ -46,7 +46,9 @@ def trajectory_svg(rows: Sequence[StepAudit], title: str) -> str:
     """The plot as a standalone SVG document. Without any judged step it says so."""
     plotted = points(rows)
     if not plotted:
-        body = f'<text class="tick" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">No step has been judged yet.</text>'
+        body = (
+            f'<text class="tick" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">No step has been judged.</text>'
+        )
         return _document(title, body)
     ticks = nice_ticks(min(p.low for p in plotted), max(p.high for p in plotted))
     step_x = (WIDTH - LEFT - RIGHT) / max(1, len(plotted) - 1)

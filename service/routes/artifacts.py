@@ -11,7 +11,7 @@ from ..deps import Gateway, GatewayDep, JobId
 from ..documentation import content, problems
 from ..trajectory import trajectory_svg
 
-TITLE_LENGTH = 60  # characters of the prompt above the plot
+TITLE_LENGTH = 45  # characters of the prompt above the plot
 
 router = APIRouter(prefix="/v1/generations/{job_id}", tags=["artifacts"])
 

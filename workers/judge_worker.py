@@ -5,7 +5,6 @@ It knows how the parts are put together; it knows no judge and no key of Redis.
 
 import asyncio
 import os
-import signal
 
 import structlog
 from pydantic import Field
@@ -19,6 +18,7 @@ from reward_adapters import registry
 from reward_adapters.base import Environment, Judge, JudgeSetupError
 
 from .judging import Bench
+from .process import run_until_signal
 
 log = structlog.get_logger()
 
@@ -41,16 +41,7 @@ def main() -> None:
     settings = JudgeWorkerSettings()
     # torch and numpy read this when they are imported, which the judges' factories do.
     os.environ["OMP_NUM_THREADS"] = str(settings.judge_threads)
-    asyncio.run(_until_signal(settings))
-
-
-async def _until_signal(settings: JudgeWorkerSettings) -> None:
-    serving = asyncio.create_task(serve(settings, os.environ))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, serving.cancel)
-    await asyncio.wait([serving])
-    if not serving.cancelled():
-        serving.result()
+    run_until_signal(serve(settings, os.environ))
     log.info("judge worker stopped")
 
 

@@ -1,0 +1,1 @@
+"""Tests of the shipped weights and of how they are read."""

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from embedded import WEIGHTS
+from embedded.parts import load_autoencoder
 from embedded.text import TextEncoder
 
 from .schedule import LEVELS, SIGMAS
@@ -29,9 +29,7 @@ def sample(
     unet: Any, prompts: Sequence[str], device: str, *, each: int = 1, guidance: float = 3.0, steps: int = 18
 ) -> Tensor:
     """Pictures [len(prompts)·each, 3, 128, 128] in -1..1: Heun on Karras levels (EDM, algorithm 1), classifier-free guidance."""
-    from diffusers import AutoencoderTiny  # noqa: PLC0415
-
-    vae: Any = AutoencoderTiny.from_pretrained(str(WEIGHTS / "vae"), torch_dtype=torch.float32).to(device).eval()
+    vae = load_autoencoder().to(device)
     encoder = TextEncoder(device=device)
     said = encoder(prompts).states.repeat_interleave(each, 0)
     states = torch.cat([said, encoder([""]).states.expand_as(said)])

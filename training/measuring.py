@@ -5,13 +5,13 @@ python -m training.measuring --pack .train/pack    prints the shipped weights' f
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from embedded import WEIGHTS
+from embedded.parts import load_autoencoder
 from embedded.quantization import load
 from embedded.scorer import ScorerNetwork
 from embedded.text import TextEncoder
@@ -51,15 +51,12 @@ def retrieval(net: ScorerNetwork, pack: Pack, device: str) -> dict[str, float]:
 
 
 def main() -> None:
-    from diffusers import AutoencoderTiny  # noqa: PLC0415
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", default=".train/pack")
     folder = pack_folder(parser.parse_args().pack)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    vae: Any = AutoencoderTiny.from_pretrained(str(WEIGHTS / "vae"), torch_dtype=torch.float32).to(device).eval()
-    db = psnr(vae, Pack(folder), device)
-    net = ScorerNetwork(**json.loads(Path(WEIGHTS / "scorer" / "config.json").read_text()))
+    db = psnr(load_autoencoder().to(device), Pack(folder), device)
+    net = ScorerNetwork(**json.loads((WEIGHTS / "scorer" / "config.json").read_text()))
     net.load_state_dict(load(WEIGHTS / "scorer"), strict=True)
     figures = {
         "psnr_db": round(float(db.mean()), 1),

@@ -35,7 +35,8 @@ class Optimizer(Generic[Net]):
         self._adam.step()
         self.steps += 1
         keep = min(self._keep, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self._averages, self._parameters, 1 - keep)
+        with torch.no_grad():  # or the averages would drag every step's graph along
+            torch._foreach_lerp_(self._averages, self._parameters, 1 - keep)
 
     def remember(self) -> None:
         """Take the weights as they are as the last good ones."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from embedded import WEIGHTS
+from embedded.parts import load_autoencoder
 from embedded.quantization import load, quantize
 from embedded.text import LENGTH, TextEncoder
 
@@ -51,9 +52,7 @@ class Cache:
 
     @torch.no_grad()
     def __init__(self, pack: Pack, scenes: int, workers: int, device: str) -> None:
-        from diffusers import AutoencoderTiny  # noqa: PLC0415
-
-        vae: Any = AutoencoderTiny.from_pretrained(str(WEIGHTS / "vae"), torch_dtype=torch.float32).to(device).eval()
+        vae = load_autoencoder().to(device)
         factor = float(vae.config.scaling_factor)
         encoder = TextEncoder(device=device, dtype=torch.bfloat16 if device == "cuda" else torch.float32)
         store, chunk = pack.pictures(device), min(1024, scenes)

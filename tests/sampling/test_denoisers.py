@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -76,6 +76,7 @@ NETWORKS = exact_networks()
 
 @pytest.mark.parametrize("name", NETWORKS)
 @given(where=st.lists(st.floats(0, 1), min_size=1, max_size=5), seed=st.integers(0, 1000))
+@settings(deadline=None)
 def test_the_wrapped_network_is_the_exact_denoiser(name: str, where: list[float], seed: int) -> None:
     """Each row at a noise level of its own, log-uniform over the wrapper's whole range, both ends among them."""
     prediction, network = NETWORKS[name]
@@ -107,12 +108,14 @@ CHAINS = st.lists(st.floats(1e-4, 0.5), min_size=2, max_size=40).map(
 
 
 @given(CHAINS)
+@settings(deadline=None)
 def test_the_table_is_exact_at_its_own_noise_levels(alphas: Tensor) -> None:
     t = Timesteps(alphas).at(sigmas_of(alphas))
     assert torch.allclose(t, torch.arange(len(alphas), dtype=torch.float64), rtol=0, atol=1e-9)
 
 
 @given(CHAINS, st.lists(st.floats(1e-4, 1e6), min_size=2, max_size=20))
+@settings(deadline=None)
 def test_the_time_step_rises_with_the_noise_level_and_stays_in_the_chain(alphas: Tensor, levels: list[float]) -> None:
     t = Timesteps(alphas).at(torch.tensor(sorted(levels), dtype=torch.float64))
     assert bool((t.diff() >= 0).all())

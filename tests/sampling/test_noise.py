@@ -5,7 +5,7 @@ from itertools import combinations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
@@ -60,6 +60,7 @@ def test_streams_of_other_seeds_steps_and_candidates_are_unrelated() -> None:
     candidates=st.integers(1, 5),
     shape=st.tuples(*[st.integers(1, 5)] * 3),
 )
+@settings(deadline=None)
 def test_a_candidate_has_the_same_noise_in_any_company(
     seed: int, step: int, candidates: int, shape: tuple[int, int, int]
 ) -> None:

@@ -41,7 +41,8 @@ PAPER: dict[str, Any] = {"preset": "paper"}
 
 def linear(x: Tensor) -> Tensor:
     """The coordinate along a random direction: over data its standard deviation is about 0.5."""
-    return x.flatten(1) @ (DIRECTION / DIRECTION.norm()).flatten()
+    along: Tensor = x.flatten(1) @ (DIRECTION / DIRECTION.norm()).flatten()
+    return along
 
 
 def quadratic(x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from statistics import NormalDist
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.sampling.noise import noises
@@ -74,6 +74,7 @@ SCORES = st.lists(st.one_of(st.none(), st.floats(), st.sampled_from([5.0, -5.0])
 
 
 @given(SCORES, st.sampled_from(KINDS), st.one_of(st.none(), st.floats(1e-6, 1e6)))
+@settings(deadline=None)
 def test_any_scores_give_finite_weights_and_a_z_star_of_norm_sqrt_n(
     scores: list[float | None], kind: Weights, tau: float | None
 ) -> None:
@@ -94,6 +95,7 @@ def test_any_scores_give_finite_weights_and_a_z_star_of_norm_sqrt_n(
     st.integers(1, 1000),
     st.integers(-1000, 1000),
 )
+@settings(deadline=None)
 def test_with_adaptive_tau_only_the_pattern_of_the_scores_matters(
     scores: list[int], kind: Weights, scale: int, offset: int
 ) -> None:

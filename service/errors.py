@@ -58,8 +58,8 @@ def install(app: FastAPI) -> None:
         elif error.status_code == HTTPStatus.BAD_REQUEST:
             detail = "the body cannot be read as JSON in UTF-8: correct it"
         elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            headers["Allow"] = ", ".join(methods := _methods(app, request))
-            detail = f"{request.method} is not possible at {request.url.path}: {', '.join(methods)} is"
+            headers["Allow"] = allowed = _methods(app, request) or headers.get("Allow", "")
+            detail = f"{request.method} is not possible at {request.url.path}: {allowed} is"
         return ProblemResponse(_plain(error.status_code, detail, request.url.path), headers)
 
 
@@ -109,11 +109,10 @@ def _violation(mistake: Mapping[str, Any], body: Any) -> Violation:
     return Violation(pointer=name, detail=mistake["msg"].removeprefix("Value error, "))
 
 
-def _methods(app: FastAPI, request: Request) -> list[str]:
-    """What is possible at the request's path; the framework itself names one route's methods only."""
-    route = request.scope.get("route")
-    documented = app.openapi()["paths"].get(getattr(route, "path", None), {})
-    return sorted(method.upper() for method in documented) or sorted(getattr(route, "methods", None) or ())
+def _methods(app: FastAPI, request: Request) -> str:
+    """All that the API offers at the request's path; the framework itself names one route's methods only."""
+    path = getattr(request.scope.get("route"), "path", None)
+    return ", ".join(sorted(method.upper() for method in app.openapi()["paths"].get(path, {})))
 
 
 def _plain(status: int, detail: str, path: str) -> Problem:

@@ -20,7 +20,7 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
     asks += 1 if judge.kind == "scoring" else 2  # the result against the baseline; a preference is asked in both orders
     if spec.budget.judge_calls is not None:
         asks = min(asks, spec.budget.judge_calls)
-        guided = min(guided, asks)
+        guided = min(guided, asks // (1 + checks))
     rows = _own_rows(sampler, model, guided, checks) + _ode_rows(sampler, sampler.steps)  # and the baseline's
     rows *= 1 if sampler.guidance == 1.0 else 2
     return Estimate(

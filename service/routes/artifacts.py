@@ -61,7 +61,7 @@ async def contact_sheet(job_id: JobId, gateway: GatewayDep) -> Response:
 )
 async def step_grid(
     job_id: JobId,
-    step: Annotated[int, Path(ge=0, le=256, description="As the audit trail counts.")],
+    step: Annotated[int, Path(ge=1, le=256, description="As the audit trail counts.")],
     gateway: GatewayDep,
 ) -> Response:
     """What the judge was shown at a step."""

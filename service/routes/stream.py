@@ -55,11 +55,11 @@ async def _changes(gateway: Gateway, record: JobRecord, seen: int) -> AsyncItera
     Where Redis goes away or the job is deleted, the stream just ends: the client reconnects, and is told then.
     """
     job_id = record.spec.id
-    if record.version != seen:
-        yield await _event(gateway, record, "status")
-    if record.state.terminal:
-        return
     try:
+        if record.version != seen:
+            yield await _event(gateway, record, "status")
+        if record.state.terminal:
+            return
         async with aclosing(gateway.events.read(job_id, record.version)) as changes:
             async for change in changes:
                 if change.version <= record.version:

@@ -1,0 +1,1 @@
+"""The gateway over real HTTP, against a real Redis-protocol server; the workers' part is played by hand through the bus."""

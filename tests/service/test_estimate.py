@@ -1,0 +1,87 @@
+"""An estimate is what the samplers really ask, counted on a run of each."""
+
+import pytest
+from torch import Tensor
+
+from contracts.jobs import JobRequest, JobSpec
+from contracts.judging import JudgeCard
+from contracts.models import ModelCard
+from service.estimate import estimate
+from service.submission import resolve
+from tests.sampling.world import World, gaussian, selecting
+from workers.parameters import params_for
+from workers.sampling import Scores
+
+from .by_hand import MODEL, SCORING, SELECTING
+
+SHAPE = (2, 4, 4)
+CONSISTENT = MODEL.model_copy(update={"has_consistency": True})
+PAPER = {"preset": "paper"}
+
+
+def _sum(pictures: Tensor) -> Tensor:
+    return pictures.flatten(1).sum(dim=1)
+
+
+def _scoring(pictures: Tensor) -> Scores:
+    """The mixture always scores best, so that nothing falls back to a candidate."""
+    return [100.0] if len(pictures) == 1 else _sum(pictures).tolist()
+
+
+def _spec(model: ModelCard, judge: JudgeCard, **body: object) -> JobSpec:
+    return resolve(JobRequest.model_validate({"prompt": "x", "seed": 7} | body), model, judge)
+
+
+@pytest.mark.parametrize("judge", [SELECTING, SCORING], ids=["selecting", "scoring"])
+@pytest.mark.parametrize("model", [MODEL, CONSISTENT], ids=["", "consistency"])
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        {},
+        {"steps": 5, "candidates": 3},
+        {"check": False},
+        {"solver": "heun"},
+        {"stop_sigma": 100.0},
+        {"stop_sigma": 0.0},
+        PAPER,
+        PAPER | {"lookahead": "denoise"},
+        PAPER | {"lookahead": "ode:3", "check": False},
+        PAPER | {"solver": "dpmpp_2m"},
+        {"method": "pf_ode"},
+        {"method": "pf_ode", "solver": "heun"},
+        {"method": "best_of_n", "candidates": 5},
+    ],
+    ids=str,
+)
+def test_rows_and_asks_are_those_of_a_run(sampler: dict[str, object], model: ModelCard, judge: JudgeCard) -> None:
+    spec = _spec(model, judge, sampler=sampler | {"guidance": 1.0})
+    params = params_for(spec, model, SHAPE, judge.kind)
+    denoiser = gaussian(SHAPE, 1.0)
+    own = World(denoiser.denoise, selecting(_sum) if judge.kind == "selecting" else _scoring)
+    own.run(spec.sampler.method, params)
+    plain = World(denoiser.denoise)
+    plain.run("pf_ode", params)
+    rows = sum(rows for name, rows in own.asks + plain.asks if name in ("denoiser", "consistency"))
+    asked = sum(name in ("candidates", "check") for name, _ in own.asks)
+    expected = estimate(spec, model, judge)
+    compared = 1 if judge.kind == "scoring" else 2
+    assert (expected.network_rows, expected.judge_calls) == (rows, asked + compared)
+
+
+def test_guidance_doubles_the_rows_and_cards_give_seconds_and_dollars() -> None:
+    model = MODEL.model_copy(update={"seconds_per_row": 0.5})
+    judge = SELECTING.model_copy(update={"seconds_per_ask": 2.0, "cost_per_ask_usd": 0.01})
+    plain = estimate(_spec(model, judge, sampler={"guidance": 1.0}), model, judge)
+    guided = estimate(_spec(model, judge), model, judge)
+    assert guided.network_rows == 2 * plain.network_rows
+    assert guided.seconds == guided.network_rows * 0.5 + guided.judge_calls * 2.0
+    assert guided.cost_usd == pytest.approx(guided.judge_calls * 0.01)
+    unmeasured = estimate(_spec(MODEL, SELECTING), MODEL.model_copy(update={"seconds_per_row": 0.0}), SELECTING)
+    assert (unmeasured.seconds, unmeasured.cost_usd) == (None, None)
+
+
+def test_a_cap_on_asks_caps_the_estimate() -> None:
+    free = estimate(_spec(MODEL, SELECTING), MODEL, SELECTING)
+    capped = estimate(_spec(MODEL, SELECTING, budget={"judge_calls": 3}), MODEL, SELECTING)
+    assert capped.judge_calls < free.judge_calls
+    assert capped.network_rows < free.network_rows

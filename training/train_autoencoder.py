@@ -1,6 +1,6 @@
 """Train the small autoencoder, 128x128 pictures to 4x32x32 latents and back, on freshly drawn scenes. It knows no text.
 
-python -m training.train_autoencoder --pack .train/pack --out out --minutes 4
+python -m training.train_autoencoder --pack .train/pack --out .train/out --minutes 4
 """
 
 import argparse
@@ -27,7 +27,7 @@ LATENT_NOISE, LATENT_RANGE = 0.08, 2.6
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", default=".train/pack")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--out", type=Path, default=Path(".train/out"))
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--batch", type=int, default=192)
     parser.add_argument("--lr", type=float, default=1e-3)

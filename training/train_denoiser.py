@@ -2,7 +2,7 @@
 
 v-prediction (Salimans & Ho 2022) at log-normal noise levels, as in EDM (Karras et al. 2022). It knows no sampler of the
 service: its own Heun loop draws the sheets one looks at.
-  python -m training.train_denoiser --pack .train/pack --out out --minutes 24 [--start embedded/weights/unet]
+  python -m training.train_denoiser --pack .train/pack --out .train/out --minutes 24 [--start embedded/weights/unet]
 """
 
 import argparse
@@ -36,7 +36,7 @@ REPORT, REMEMBER, LOOK = 100, 500, 240  # steps, steps, seconds
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", default=".train/pack")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--out", type=Path, default=Path(".train/out"))
     parser.add_argument("--start", type=Path, help="go on from these weights")
     parser.add_argument("--minutes", type=float, default=24, help="drawing the scenes counts too")
     parser.add_argument("--scenes", type=int, default=480_000)

@@ -1,7 +1,7 @@
 """Train the network of the `local` judge: pictures against texts, and pictures against pictures, by symmetric InfoNCE.
 
 It sees what a judge sees: half of the pictures are blurred, noisy or off in brightness, as previews of early steps are.
-  python -m training.train_scorer --pack .train/pack --out out --minutes 4
+  python -m training.train_scorer --pack .train/pack --out .train/out --minutes 4
 """
 
 import argparse
@@ -30,7 +30,7 @@ KEEP, REPORT = 0.999, 200  # of the average; steps
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pack", default=".train/pack")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--out", type=Path, default=Path(".train/out"))
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--batch", type=int, default=768)
     parser.add_argument("--lr", type=float, default=8e-4)

@@ -103,10 +103,17 @@ class Jobs:
         if outcome == b"full":
             raise QueueFull(f"{queue_limit} jobs wait already, as many as may: try again later", RETRY_AFTER)
         if outcome == b"reused":
-            raise IdempotencyReused(
-                "this Idempotency-Key came with another body before: use a new key for a new request"
-            )
+            raise _reused()
         return Submission(job_id.decode(), replayed=outcome == b"replayed")
+
+    async def accepted_before(self, owner: str, idempotency: Idempotency) -> str | None:
+        """The job accepted under this key, whatever workers offer by now; None for a new key. Raises IdempotencyReused."""
+        seen: Any = await self._redis.hmget(keys.IDEMPOTENCY % _digest(owner, idempotency.key), "job", "fingerprint")
+        if seen[0] is None:
+            return None
+        if seen[1].decode() != idempotency.fingerprint:
+            raise _reused()
+        return str(seen[0].decode())
 
     async def get(self, job_id: str) -> JobRecord:
         """The job's record. Raises NotFound."""
@@ -243,6 +250,10 @@ def _digest(owner: str, key: str) -> str:
 
 def _milliseconds(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
+
+
+def _reused() -> IdempotencyReused:
+    return IdempotencyReused("this Idempotency-Key came with another body before: use a new key for a new request")
 
 
 def _unknown(job_id: str) -> NotFound:

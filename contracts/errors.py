@@ -7,6 +7,7 @@ MaxwellError                    code                      retryable
 │   └── IdempotencyReused       idempotency_key_reused    no      same key, other body
 ├── QueueFull                   queue_full                yes
 ├── BusUnavailable              bus_unavailable           yes     Redis cannot be reached
+├── StoreUnavailable            store_unavailable         yes     the object store of the pictures fails
 ├── Fenced                      fenced                    no      another worker owns the job now; never shown to users
 ├── WorkerError                 internal                  no      the rows, the job or the engine failed
 │   ├── ModelUnavailable        model_unavailable         yes     no worker serves it now
@@ -101,6 +102,13 @@ class BusUnavailable(MaxwellError):
     code = "bus_unavailable"
     status = 503
     title = "Redis is unavailable"
+    retryable = True
+
+
+class StoreUnavailable(MaxwellError):
+    code = "store_unavailable"
+    status = 503
+    title = "The picture store is unavailable"
     retryable = True
 
 

@@ -18,6 +18,7 @@ from ..documentation import ACCEPTED, SUBMISSION_EXAMPLES, problems
 from ..estimate import estimate
 from ..views import JobPage, current_view, job_url, job_view
 
+OWNER = "anonymous"  # until there are API keys
 POLL_AT_MOST = 30  # seconds; the longest advice of a Retry-After
 
 router = APIRouter(tags=["generations"])
@@ -39,20 +40,13 @@ async def create(
     key: IdempotencyKey = None,
 ) -> JobView:
     """Always answers 202 once the job is written down, whether or not it has ended by then: read `status`."""
-    model = submission.find_model(request.model, await gateway.cards.models())
-    judge = submission.find_judge(request.judge, await gateway.cards.judges())
-    spec = submission.resolve(request, model, judge)
     idempotency = Idempotency(key, submission.fingerprint(request)) if key else None
-    accepted = await gateway.jobs.submit(
-        spec, steps=spec.sampler.steps, idempotency=idempotency, queue_limit=gateway.settings.queue_limit
-    )
-    record = await gateway.jobs.get(accepted.job_id)
-    expected = estimate(record.spec, model, judge)
-    if accepted.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
+    accepted_before = await gateway.jobs.accepted_before(OWNER, idempotency) if idempotency else None
+    if accepted_before is None:
+        record, expected = await _accepted(request, response, gateway, idempotency)
     else:
-        scenario = spec.scenario or ("custom" if spec.scenario_text else "none")
-        gateway.metrics.submitted.labels(scenario, spec.judge, spec.model).inc()
+        response.headers["Idempotent-Replayed"] = "true"
+        record, expected = await gateway.jobs.get(accepted_before), None
     if wait:
         response.headers["Preference-Applied"] = f"wait={wait}"
         record = await _ended(gateway, record, wait)
@@ -131,6 +125,24 @@ async def delete(job_id: JobId, gateway: GatewayDep) -> None:
     await gateway.jobs.delete(job_id)
 
 
+async def _accepted(
+    request: JobRequest, response: Response, gateway: Gateway, idempotency: Idempotency | None
+) -> tuple[JobRecord, Estimate]:
+    """Write the job down, unless the same key has just done so."""
+    model = submission.find_model(request.model, await gateway.cards.models())
+    judge = submission.find_judge(request.judge, await gateway.cards.judges())
+    spec = submission.resolve(request, model, judge)
+    accepted = await gateway.jobs.submit(
+        spec, steps=spec.sampler.steps, idempotency=idempotency, queue_limit=gateway.settings.queue_limit
+    )
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    else:
+        scenario = spec.scenario or ("custom" if spec.scenario_text else "none")
+        gateway.metrics.submitted.labels(scenario, spec.judge, spec.model).inc()
+    return await gateway.jobs.get(accepted.job_id), estimate(spec, model, judge)
+
+
 async def _ended(gateway: Gateway, record: JobRecord, seconds: float) -> JobRecord:
     """The record once the job has ended, or after `seconds` as it is then; the accepted one where Redis went away meanwhile."""
     with suppress(BusUnavailable):
@@ -145,5 +157,5 @@ async def _ended(gateway: Gateway, record: JobRecord, seconds: float) -> JobReco
     return record
 
 
-def _look_again(expected: Estimate) -> int:
-    return min(POLL_AT_MOST, max(1, ceil(expected.seconds or 1.0)))
+def _look_again(expected: Estimate | None) -> int:
+    return min(POLL_AT_MOST, max(1, ceil((expected and expected.seconds) or 1.0)))

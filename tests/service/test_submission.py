@@ -135,6 +135,19 @@ async def test_the_same_key_and_request_are_one_job_however_often_and_at_once(
     assert (again.json()["id"], again.headers["idempotent-replayed"]) == (answers[0].json()["id"], "true")
 
 
+async def test_a_repeated_request_finds_its_job_though_no_worker_is_left(
+    client: httpx.AsyncClient, redis: Client
+) -> None:
+    headers = {"Idempotency-Key": "order-4711"}
+    first = await client.post("/generate", json=APPLE, headers=headers)
+    for worker in await Cards(redis).workers():
+        await Cards(redis).withdraw(worker.name)
+    again = await client.post("/generate", json=APPLE, headers=headers)
+    assert (again.status_code, again.json()["id"]) == (202, first.json()["id"])
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (await client.post("/generate", json=APPLE)).json()["code"] == "model_unavailable"
+
+
 async def test_the_same_key_for_another_request_is_refused(client: httpx.AsyncClient, jobs: Jobs) -> None:
     headers = {"Idempotency-Key": "order-4711"}
     await client.post("/generate", json=APPLE, headers=headers)

@@ -112,6 +112,11 @@ class EmbeddedServer:
         """The server's process id."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs. One that died can be left and entered again: same URL, same data."""
+        return self._process.poll() is None
+
     def _config(self) -> str:
         if self._port is None:
             listen = f"port 0\nunixsocket {_quoted(self._socket)}\nunixsocketperm 700"

@@ -1,16 +1,21 @@
 """Submitting a request, watching it with a progress bar, saving what it made. It knows the client and Rich; no process."""
 
+import json
+import tempfile
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from contracts.jobs import JobState, JobView
+from contracts.jobs import JobRequest, JobState, JobView
 
 from .client import Client
-from .errors import Failure
+from .errors import Failure, Interrupted
 
 ARTIFACTS = {
     "image.png": "the result",
@@ -21,35 +26,64 @@ ARTIFACTS = {
 }
 
 
-def draw(client: Client, body: dict[str, Any], console: Console, stop: threading.Event | None = None) -> JobView:
-    """Submit and follow to the end. Ctrl-C or `stop` cancels the job. Raises Failure unless it succeeded."""
+def curl_line(url: str, models: list[str], judges: list[str]) -> str:
+    """A request that this service can draw: the defaults where it offers them."""
+    body = {"prompt": "a red apple", "scenario": "teacher"}
+    for name, offered in (("model", models), ("judge", judges)):
+        if JobRequest.model_fields[name].default not in offered:
+            body[name] = offered[0]
+    return f"curl {url}/generate -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
+
+
+def draw(
+    client: Client,
+    body: dict[str, Any],
+    console: Console,
+    stop: threading.Event,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> JobView:
+    """Submit and follow to the end; `stop` cancels the job. `meanwhile` is called at every look. Raises Failure unless it succeeded."""
     job = client.submit(body)
-    try:
-        with _bar(console) as progress:
-            task = progress.add_task("queued", total=job.progress.steps, reward="", judge=job.judge)
-            for job in client.watch(job.id, stop or threading.Event()):  # noqa: B020 - the same job, later
-                progress.update(task, description=job.status.value, completed=job.progress.step, reward=_reward(job))
-    except KeyboardInterrupt:
-        client.cancel(job.id)
-        raise Failure(f"canceled the job {job.id}.") from None
+    with _bar(console) as progress:
+        task = progress.add_task("queued", total=job.progress.steps, reward="", judge=job.judge)
+        for job in client.watch(job.id, stop, meanwhile):  # noqa: B020 - the same job, later
+            if job.progress.reward is not None:  # a worker that takes over knows none yet: the last one stands
+                progress.update(task, reward=f"{job.progress.reward:.3g}")
+            progress.update(task, description=job.status.value, completed=job.progress.step)
+    if not job.status.terminal:
+        job = client.cancel(job.id)
+        raise Interrupted(f"canceled the job {job.id} at step {job.progress.step} of {job.progress.steps}.")
     if job.status is not JobState.SUCCEEDED:
         reason = f": {job.error.detail} ({job.error.code})" if job.error else "."
         raise Failure(f"the job {job.id} ended as {job.status.value}{reason}")
     return job
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Raise Failure where the folder cannot be made or written to: better said before the job than after it."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    with _words_for(folder), tempfile.TemporaryFile(dir=there):
+        pass
+
+
 def save(client: Client, job: JobView, folder: Path) -> list[Path]:
     """Write every artifact of a finished job into the folder."""
-    try:
+    paths = []
+    with _words_for(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for name in ARTIFACTS:
-            path = folder / name
-            path.write_bytes(client.artifact(job.id, name))
-            paths.append(path)
-    except OSError as error:
-        raise Failure(f"cannot write into {folder} ({error.strerror}): choose another --out.") from None
+    for name in ARTIFACTS:
+        data, path = client.artifact(job.id, name), folder / name
+        with _words_for(folder):
+            path.write_bytes(data)
+        paths.append(path)
     return paths
+
+
+def report(console: Console, job: JobView, paths: list[Path]) -> None:
+    """Say what was saved and how it compares; lines as long as they are, so that paths can be copied."""
+    for path in paths:
+        console.print(Text.assemble("  ", str(path), "  ", (ARTIFACTS[path.name], "dim")), soft_wrap=True)
+    console.print(Text(verdict(job)), soft_wrap=True)
 
 
 def verdict(job: JobView) -> str:
@@ -74,12 +108,17 @@ def verdict(job: JobView) -> str:
     ) + f". {result.steered_steps} of {job.progress.steps} steps were steered."
 
 
+@contextmanager
+def _words_for(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"cannot write into {folder} ({error.strerror}): choose another --out.") from None
+
+
 def _bar(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(), TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
-        TextColumn("reward {task.fields[reward]}"), TextColumn("judge {task.fields[judge]}"), TimeElapsedColumn(), console=console,
+        TextColumn("reward {task.fields[reward]}"), TextColumn("judge {task.fields[judge]}", markup=False), TimeElapsedColumn(),
+        console=console,
     )  # fmt: skip
-
-
-def _reward(job: JobView) -> str:
-    return "" if job.progress.reward is None else f"{job.progress.reward:.3g}"

@@ -12,7 +12,19 @@ from contracts.errors import MaxwellError
 
 
 class Failure(MaxwellError):
-    """Something the user can act on, found by the command line itself."""
+    """Something the user can act on, found by the command line itself or said by the service."""
+
+    exit_code = 1
+
+
+class Unavailable(Failure):
+    """The service says that it may work later."""
+
+
+class Interrupted(Failure):
+    """The user asked for the end."""
+
+    exit_code = 130  # as shells report Ctrl-C
 
 
 def fail(sentence: str, code: int = 1) -> NoReturn:
@@ -27,13 +39,15 @@ def sentences() -> Iterator[None]:
     try:
         yield
     except MaxwellError as error:
-        fail(str(error))
+        fail(str(error), error.exit_code if isinstance(error, Failure) else 1)
     except httpx.ConnectError as error:
-        fail(
-            f"no service answers at {error.request.url.copy_with(path='/')}: start one with `maxwell up`, or give --url."
-        )
+        here = error.request.url.copy_with(path="/")
+        fail(f"no service answers at {here}: start one with `maxwell up`, or give --url.")
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        fail(f"--url is no address ({error}): write http://host:port.", code=2)
     except httpx.HTTPError as error:
         fail(f"the service did not answer as expected: {type(error).__name__}: {error}")
-    except ValidationError as error:
+    except ValidationError as error:  # of our settings: what the service says is checked where it is read
         first = error.errors()[0]
-        fail(f"the setting {'.'.join(str(part) for part in first['loc'])} is wrong: {first['msg']}", code=2)
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        fail(f"the setting MAXWELL_{name} is wrong: {first['msg']} (it is {first['input']!r}).", code=2)

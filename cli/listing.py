@@ -6,6 +6,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def show(title: str, columns: list[str], rows: list[dict[str, Any]], as_json: bool) -> None:
@@ -16,6 +17,6 @@ def show(title: str, columns: list[str], rows: list[dict[str, Any]], as_json: bo
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if row.get(column) is None else str(row[column]) for column in columns))
+    for row in rows:  # Text: what users wrote is no markup
+        table.add_row(*(Text("" if row.get(column) is None else str(row[column])) for column in columns))
     Console().print(table if rows else f"No {title.lower()}.")

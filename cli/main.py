@@ -2,23 +2,26 @@
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from .client import Client
-from .drawing import ARTIFACTS, draw, save, verdict
+from .drawing import curl_line, draw, refuse_unwritable, report, save
 from .errors import sentences
 from .listing import show
 from .logs import configure_logs
+from .signals import stop_on_signals
 
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
     help="Makes a diffusion model draw what a judge prefers.\n\n"
-    "Start the service with `maxwell up`, then `maxwell generate 'a red apple' --scenario teacher`.",
+    "Example: `maxwell up`, then in another terminal `maxwell generate 'a red apple' --scenario teacher`.",
 )
 
 Url = Annotated[str, typer.Option(help="The gateway.", envvar="MAXWELL_URL")]
@@ -38,14 +41,16 @@ def up(host: Host = "127.0.0.1", port: Port = 8000, state: State = STATE) -> Non
 
     Example: `maxwell up --port 9000`
     """
-    from .stack import Stack, stop_on_signals  # noqa: PLC0415 - client commands need no server packages
+    from .stack import Stack  # noqa: PLC0415 - client commands need no server packages
 
     console = Console(stderr=True)
     with sentences():
         stack = Stack(host, port, state, redis_url=os.environ.get("MAXWELL_REDIS_URL"))
-        stop_on_signals(stack)
+        stop_on_signals(stack.stopping)
         with stack:
-            console.print(f"Maxwell is ready at {stack.url} (documentation: {stack.url}/docs). Ctrl-C stops it.")
+            request = curl_line(stack.url, stack.readiness["models"], stack.readiness["judges"])
+            ready = f"Maxwell is ready at {stack.url} (documentation: {stack.url}/docs). Ctrl-C stops it. A request:\n  {request}"
+            console.print(Text(ready), soft_wrap=True)  # what is to be copied gets no line breaks
             stack.watch()
         console.print("Maxwell has stopped.")
 
@@ -61,23 +66,22 @@ def demo(
 
     Example: `maxwell demo --prompt "a cat" --scenario artist`
     """
-    from .stack import Stack, free_port, stop_on_signals  # noqa: PLC0415
+    from .stack import Stack, free_port  # noqa: PLC0415
 
     console = Console()
     with sentences():
-        console.print("Starting Redis, gateway, GPU worker and judge worker ...")
+        refuse_unwritable(out)
         stack = Stack(
             "127.0.0.1", free_port(), state / "demo", os.environ.get("MAXWELL_REDIS_URL"), logs=state / "logs"
         )
-        stop_on_signals(stack)
+        stop_on_signals(stack.stopping)
+        console.print("Starting Redis, gateway, GPU worker and judge worker ...")
         with stack, Client(stack.url) as client:
             body = {"prompt": prompt, "scenario": scenario}
-            console.print(f"POST {stack.url}/generate {json.dumps(body)}")
-            job = draw(client, body, console, stop=stack.stopping)
+            console.print(Text(f"POST {stack.url}/generate {json.dumps(body)}"), soft_wrap=True)
+            job = draw(client, body, console, stack.stopping, meanwhile=stack.mend)
             paths = save(client, job, out)
-        for path in paths:
-            console.print(f"  {path}  [dim]{ARTIFACTS[path.name]}[/dim]")
-        console.print(verdict(job))
+        report(console, job, paths)
 
 
 @app.command()
@@ -106,16 +110,16 @@ def generate(
         "sampler": {name: value for name, value in sampler.items() if value is not None},
     }  # fmt: skip
     body = {name: value for name, value in body.items() if value is not None}
-    console = Console(stderr=as_json)
+    console, stop = Console(stderr=as_json), threading.Event()
+    stop_on_signals(stop)
     with sentences(), Client(url) as client:
-        job = draw(client, body, console)
+        refuse_unwritable(out)
+        job = draw(client, body, console, stop)
         paths = save(client, job, out)
     if as_json:
         typer.echo(job.model_dump_json(indent=2))
-        return
-    for path in paths:
-        console.print(f"  {path}  [dim]{ARTIFACTS[path.name]}[/dim]")
-    console.print(verdict(job))
+    else:
+        report(console, job, paths)
 
 
 @app.command()
@@ -178,9 +182,15 @@ def gateway() -> None:
     Example: `MAXWELL_REDIS_URL=redis://redis:6379 maxwell gateway`
     """
     from service.main import main  # noqa: PLC0415
+    from service.settings import GatewaySettings  # noqa: PLC0415
+
+    from .checks import refuse_taken_port, refuse_unreachable_redis  # noqa: PLC0415
 
     configure_logs()
     with sentences():
+        settings = GatewaySettings()
+        refuse_taken_port(settings.host, settings.port)
+        refuse_unreachable_redis(settings.redis_url)  # later Redis may come and go
         main()
 
 

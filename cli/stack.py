@@ -5,8 +5,6 @@ It knows how to start, watch and end processes; it knows nothing of what they do
 
 import contextlib
 import os
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -15,27 +13,31 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 from bus.server import EmbeddedServer, die_with_parent
 
+from .checks import refuse_taken_port, refuse_unreachable_redis, refuse_unusable_state
 from .client import Client
-from .errors import Failure
+from .errors import Failure, Interrupted
 
 ROLES = ("gateway", "gpu-worker", "judge-worker")
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0
-RESTARTS = 5  # of one process; a process that keeps dying is a fault to show, not to hide
-MIN_FREE_BYTES = 200 * 2**20
+LOOK_SECONDS = 0.3
+RESTARTS = 5  # of one process, one soon after the other: then it is a fault to show, not to hide
+STEADY_SECONDS = 60.0  # a process that ran so long had started well
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, and how to reach it from here
 
 
 @dataclass
 class Child:
-    """One process of ours: how it was started, and how often."""
+    """One process of ours: when it was started, and how often in a row."""
 
     role: str
     process: subprocess.Popen[bytes]
     starts: int = 1
+    started: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Stack:
     """`with Stack(...) as stack:` is a running service at `stack.url`; leaving it stops every child.
 
     Without `redis_url` an embedded server keeps its data under `state`. With `logs`, each process writes there instead of
-    to the terminal.
+    to the terminal. Use it from the main thread: the children end with the thread that starts them, however it ends.
     """
 
     host: str
@@ -52,20 +54,26 @@ class Stack:
     redis_url: str | None = None
     logs: Path | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
+    readiness: dict[str, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.url = f"http://{self.host}:{self.port}"
+        here = EVERYWHERE.get(self.host, self.host)
+        self.url = f"http://{f'[{here}]' if ':' in here else here}:{self.port}"
+        self._server: EmbeddedServer | None = None
         self._children: dict[str, Child] = {}
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> "Stack":
-        _refuse_taken_port(self.host, self.port)
-        _refuse_full_disk(self.state)
+        refuse_taken_port(self.host, self.port)
+        refuse_unusable_state(self.state)
+        if self.redis_url:
+            refuse_unreachable_redis(self.redis_url)
         try:
-            redis_url = self.redis_url or self._resources.enter_context(EmbeddedServer(self.state / "redis")).url
+            if not self.redis_url:
+                self._server = self._resources.enter_context(EmbeddedServer(self.state / "redis"))
             self._environment = {
                 **os.environ,
-                "MAXWELL_REDIS_URL": redis_url,
+                "MAXWELL_REDIS_URL": self._server.url if self._server else str(self.redis_url),
                 "MAXWELL_STATE_DIR": str(self.state.resolve()),
                 "MAXWELL_HOST": self.host,
                 "MAXWELL_PORT": str(self.port),
@@ -83,18 +91,33 @@ class Stack:
     ) -> None:
         self.stop()
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The process ids of the children by role; `redis` where the server is ours."""
+        server = {"redis": self._server.pid} if self._server else {}
+        return server | {role: child.process.pid for role, child in self._children.items()}
+
     def watch(self) -> None:
-        """Until `stopping` is set: start again what died. Raises Failure for a process that keeps dying."""
-        while not self.stopping.wait(0.3):
-            for child in self._children.values():
-                status = child.process.poll()
-                if status is None:
-                    continue
-                if child.starts > RESTARTS:
-                    raise Failure(
-                        f"the {child.role} ended {child.starts} times, last with status {status}{self._log_hint(child.role)}."
-                    )
-                child.process, child.starts = self._start(child.role), child.starts + 1
+        """Until `stopping` is set: start again what died. Raises as `mend` does."""
+        while not self.stopping.wait(LOOK_SECONDS):
+            self.mend()
+
+    def mend(self) -> None:
+        """Start again what died. Raises Failure for a process that keeps dying, BusUnavailable for a server that will not start."""
+        if self._server and not self._server.alive:
+            self._server.__exit__(None, None, None)
+            self._server.__enter__()
+        for child in self._children.values():
+            status = child.process.poll()
+            if status is None:
+                continue
+            if time.monotonic() - child.started > STEADY_SECONDS:
+                child.starts = 0
+            if child.starts > RESTARTS:
+                raise Failure(
+                    f"the {child.role} ended {child.starts} times, last with status {status}{self._log_hint(child.role)}."
+                )
+            child.process, child.starts, child.started = self._start(child.role), child.starts + 1, time.monotonic()
 
     def stop(self) -> None:
         """SIGTERM to all, ten seconds for them to hand over, then SIGKILL; the server last, for they still write to it."""
@@ -109,23 +132,25 @@ class Stack:
                 child.process.kill()
                 child.process.wait()
         self._children.clear()
+        self._server = None
         self._resources.close()
 
     def _start(self, role: str) -> subprocess.Popen[bytes]:
-        output: IO[bytes] | None = None
-        if self.logs is not None:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            output = self._resources.enter_context((self.logs / f"{role}.log").open("ab"))
-        # A session of its own keeps the terminal's Ctrl-C away from it: we say when it ends.
-        return subprocess.Popen(
-            [sys.executable, "-m", "cli", role],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, safe beside threads
-        )
+        with contextlib.ExitStack() as opened:
+            output: IO[bytes] | None = None
+            if self.logs is not None:
+                self.logs.mkdir(parents=True, exist_ok=True)
+                output = opened.enter_context((self.logs / f"{role}.log").open("ab"))
+            # A session of its own keeps the terminal's Ctrl-C away from it: we say when it ends.
+            return subprocess.Popen(
+                [sys.executable, "-m", "cli", role],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, safe beside threads
+            )
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -138,11 +163,12 @@ class Stack:
                         )
                 answer = client.ready()
                 if answer is not None and answer["status"] == "ready":
+                    self.readiness = answer
                     return
                 if time.monotonic() > deadline:
                     raise Failure(f"the service was not ready within {START_SECONDS:.0f} s; it last said {answer}.")
                 self.stopping.wait(0.1)
-        raise Failure("stopped before the service was ready.")
+        raise Interrupted("stopped before the service was ready.")
 
     def _log_hint(self, role: str) -> str:
         if self.logs is None:
@@ -152,40 +178,9 @@ class Stack:
         return f": {lines[-1]} (see {log})" if lines else f" (see {log})"
 
 
-def stop_on_signals(stack: Stack) -> None:
-    """Ctrl-C and SIGTERM end the stack in order, however early they come."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stack.stopping.set())
-
-
 def free_port() -> int:
     """A port that nobody listens on just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _refuse_taken_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise Failure(
-                f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or choose another --port."
-            ) from None
-
-
-def _refuse_full_disk(state: Path) -> None:
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(state).free
-    except OSError as error:
-        raise Failure(
-            f"the state folder {state} cannot be used ({error.strerror}): set MAXWELL_STATE_DIR to a writable folder."
-        ) from None
-    if free < MIN_FREE_BYTES:
-        raise Failure(
-            f"only {free // 2**20} MB free for the state folder {state}: free some space, or set MAXWELL_STATE_DIR."
-        )

@@ -186,7 +186,7 @@ async def test_a_judge_that_fails_is_a_typed_failure(
     [
         ({"MAXWELL_JUDGES": "colorfulness,lokal"}, "no judge is called 'lokal': there are "),
         ({"MAXWELL_REDIS_URL": "redis://127.0.0.1:1/0"}, "cannot be reached"),
-        ({"MAXWELL_JUDGE_CONCURRENCY": "0"}, "the setting judge_concurrency is wrong"),
+        ({"MAXWELL_JUDGE_CONCURRENCY": "0"}, "the setting MAXWELL_JUDGE_CONCURRENCY is wrong"),
     ],
 )
 def test_what_hinders_the_start_is_one_sentence_and_a_status(

@@ -1,0 +1,57 @@
+"""What would keep the service from starting, found before any process starts: one sentence each. It starts nothing."""
+
+import asyncio
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+
+from bus.connection import check, connect
+
+from .errors import Failure
+
+MIN_FREE_BYTES = 200 * 2**20
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raise Failure where nobody may listen on host and port now; a name listens on the first address that it stands for."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise Failure(
+            f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or set another MAXWELL_PORT or "
+            "MAXWELL_HOST (--port, --host)."
+        ) from None
+
+
+def refuse_unusable_state(folder: Path) -> None:
+    """Make the state folder. Raise Failure where it cannot be written to or its disk is nearly full."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise Failure(
+            f"the state folder {folder} cannot be used ({error.strerror}): set MAXWELL_STATE_DIR to a writable folder."
+        ) from None
+    if free < MIN_FREE_BYTES:
+        raise Failure(
+            f"only {free // 2**20} MB are free for the state folder {folder}, {MIN_FREE_BYTES // 2**20} are needed: "
+            "free some space, or set MAXWELL_STATE_DIR to a folder elsewhere."
+        )
+
+
+def refuse_unreachable_redis(url: str) -> None:
+    """Raise BusUnavailable unless Redis answers. Once the service runs, Redis may come and go."""
+
+    async def ask() -> None:
+        async with connect(url) as redis:
+            await check(redis)
+
+    asyncio.run(ask())

@@ -1,0 +1,106 @@
+"""`maxwell up` on signals: nothing of it is left, however it ends, and the next one on the same folder finishes its jobs."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.stack import RESTARTS, Stack, free_port
+
+from .running import Running, Witness, children, environment, gone, until
+
+
+class Up:
+    """`maxwell up` as a process, ready, with what it says."""
+
+    def __init__(self, state: Path, variables: dict[str, str]) -> None:
+        self.port = free_port()
+        self._words = state.parent / f"up-{self.port}.log"
+        command = [sys.executable, "-m", "cli", "up", "--port", str(self.port), "--state", str(state)]
+        with self._words.open("wb") as words:
+            self.process = subprocess.Popen(command, env=os.environ | variables, stdout=words, stderr=words)
+        until(lambda: "Maxwell is ready" in self.words or self.process.poll() is not None, "up is ready")
+        self.family = children(self.process.pid)
+
+    @property
+    def words(self) -> str:
+        return self._words.read_text()
+
+    def end(self, how: signal.Signals) -> int:
+        """Send the signal; the exit status once nothing of it is left."""
+        self.process.send_signal(how)
+        status = self.process.wait(timeout=30)
+        until(lambda: gone(self.family), "every child is gone", seconds=30)
+        return status
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Witness:
+    return Witness(tmp_path)
+
+
+@contextmanager
+def up(witness: Witness, variables: dict[str, str]) -> Iterator[tuple[Up, Running]]:
+    """A service that `maxwell up` runs."""
+    running = Up(witness.folder / "state", variables)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{running.port}", timeout=30) as http:
+            yield running, Running(Stack("127.0.0.1", running.port, witness.folder), http, witness)
+    finally:
+        running.process.kill()
+        running.process.wait()
+        until(lambda: gone(running.family), "every child is gone")
+
+
+def test_jobs_survive_every_end_of_up_and_no_process_does(witness: Witness) -> None:
+    """SIGTERM in a job's middle, then kill -9 in its middle, then Ctrl-C with the job done."""
+    variables = environment(witness.folder)
+    witness.hold()
+    with up(witness, variables) as (first, service):
+        job_id = service.submit()
+        witness.wait_for_step_2(job_id)
+        assert len(first.family) == 4, "Redis, gateway, GPU worker, judge worker"
+        assert first.end(signal.SIGTERM) == 0
+        assert "Traceback" not in first.words
+        assert "Maxwell has stopped." in first.words
+    asked = len(witness.asks(job_id))
+    with up(witness, variables) as (second, service):
+        until(lambda: len(witness.asks(job_id)) > asked, "the job is in its middle again")
+        assert service.job(job_id)["progress"]["step"] == 1, "step 1 was drawn before"
+        assert second.end(signal.SIGKILL) == -signal.SIGKILL
+    witness.release()
+    with up(witness, variables) as (third, service):
+        job = service.until_ended(job_id, lambda: None)
+        assert (job["status"], job["error"]) == ("succeeded", None)
+        assert third.end(signal.SIGINT) == 0
+        assert "Traceback" not in third.words
+
+
+def test_up_gives_up_on_a_process_that_keeps_dying(witness: Witness) -> None:
+    with up(witness, environment(witness.folder)) as (running, _):
+        for _ in range(RESTARTS + 1):
+            (gateway,) = [pid for pid in children(running.process.pid) if cmdline(pid).endswith(b"cli\0gateway\0")]
+            os.kill(gateway, signal.SIGKILL)
+            until(lambda pid=gateway: replaced(running.process, pid), "the gateway is started again, or up has ended")  # type: ignore[misc]
+        assert running.process.wait(timeout=30) == 1
+        until(lambda: gone(running.family), "every child is gone")
+        last = running.words.splitlines()[-1]
+        assert last == "maxwell: the gateway ended 6 times, last with status -9 (its own words are above)."
+
+
+def cmdline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def replaced(up: subprocess.Popen[bytes], pid: int) -> bool:
+    """Whether the child is no more and another one runs in its place, or `up` has ended."""
+    if up.poll() is not None:
+        return True
+    now = children(up.pid)
+    return pid not in now and any(cmdline(child).endswith(b"cli\0gateway\0") for child in now)

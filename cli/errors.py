@@ -41,7 +41,7 @@ def sentences() -> Iterator[None]:
     except MaxwellError as error:
         fail(str(error), error.exit_code if isinstance(error, Failure) else 1)
     except httpx.ConnectError as error:
-        here = error.request.url.copy_with(path="/")
+        here = error.request.url.copy_with(path="/", query=None)
         fail(f"no service answers at {here}: start one with `maxwell up`, or give --url.")
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
         fail(f"--url is no address ({error}): write http://host:port.", code=2)

@@ -26,8 +26,8 @@ fi
 pip() {
     $venv/bin/python -m pip install --disable-pip-version-check "$@" >>$log 2>&1 && return
     if grep -q 'No space left on device' $log; then say "the disk is full: free about 4 GB and run the same command again (log: $log)."; fi
-    if grep -qiE "error: command '?[a-z0-9_/.-]*(gcc|cc|c\+\+|g\+\+|cl|rustc|cargo)|compiler .*not found" $log; then say "a package has to be built here but no C compiler was found: apt-get install build-essential python3-dev (log: $log)."; fi
-    if grep -qE 'Could not find a version|No matching distribution' $log; then say "$(grep -m1 -oE '(No matching distribution|Could not find a version)[^(]*' $log): is the package index reachable, and is this Linux on x86-64 or arm64? (log: $log)."; fi
+    if grep -qiE "error: command '?[a-z0-9_/.-]*(gcc|cc|c\+\+|g\+\+|cl|rustc|cargo)|compiler .*not found" $log; then say "a package has to be built here, but there is no working C compiler: apt-get install build-essential python3-dev (log: $log)."; fi
+    if grep -qE 'Could not find a version|No matching distribution' $log; then say "$(grep -m1 -oE '(No matching distribution|Could not find a version)[^(]*[^( ]' $log): is the package index reachable, and is this Linux on x86-64 or arm64? (log: $log)."; fi
     say "the packages could not be installed; the last lines of $log say why: $(tail -n 1 $log)"
 }
 

@@ -1,0 +1,1 @@
+"""Tests of the engine: the plan, the thread, its forwards, and what a model costs."""

@@ -51,7 +51,7 @@ class Bench:
             said.warning("judge failed", code=error.code, reason=str(error), attempts=trial.attempts)
             return JudgeFailure(code=error.code, detail=str(error), usage=usage)
         seconds = time.perf_counter() - began
-        said.info("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=trial.attempts)
+        said.debug("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=trial.attempts)
         calls = verdict.usage.calls + trial.attempts - 1
         usage = verdict.usage.model_copy(update={"calls": calls, "seconds": seconds})
         return verdict.model_copy(update={"usage": usage})

@@ -55,6 +55,14 @@ def test_an_address_that_is_not_ours() -> None:
         refuse_taken_port("nowhere.invalid", 8000)
 
 
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:8000"), ("0.0.0.0", "http://127.0.0.1:8000"), ("::", "http://[::1]:8000")],
+)
+def test_the_url_leads_to_the_service_from_this_machine(tmp_path: Path, host: str, url: str) -> None:
+    assert Stack(host, 8000, tmp_path).url == url
+
+
 @pytest.mark.parametrize("command", ["up", "gateway", "gpu-worker", "judge-worker"])
 def test_a_redis_that_is_away(maxwell: Maxwell, tmp_path: Path, command: str) -> None:
     variables = {"MAXWELL_PORT": str(free_port()), "MAXWELL_STATE_DIR": str(tmp_path), "MAXWELL_MODELS": "toy"}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -146,6 +147,18 @@ def until(condition: Callable[[], bool], description: str, seconds: float = 30.0
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {description}"
         time.sleep(0.02)
+
+
+def kill_and_mend(service: Running, role: str) -> None:
+    """kill -9, and what `maxwell up` does then."""
+    pid = service.stack.pids[role]
+    os.kill(pid, signal.SIGKILL)
+
+    def another() -> bool:
+        service.stack.mend()
+        return service.stack.pids[role] != pid
+
+    until(another, f"the {role} is started again")
 
 
 def alive(pid: int) -> bool:

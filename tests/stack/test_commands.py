@@ -1,7 +1,6 @@
 """The commands that speak to a service: pictures saved, tables for people, one JSON document for programs, refusals in one sentence."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 
 from cli.drawing import ARTIFACTS
 
-from .running import STEPS, Running, until
+from .running import STEPS, Running, kill_and_mend, until
 
 QUICK = ("--model", "toy", "--judge", "colorfulness", "-k", "4", "-t", str(STEPS), "--seed", "7")
 
@@ -102,20 +101,27 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_job(service: Running
     assert service.http.get("/v1/generations").json()["data"] == before
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_cancels_the_job_and_says_so(service: Running, tmp_path: Path, how: signal.Signals) -> None:
+def started(service: Running, prompt: str, *arguments: str) -> tuple[subprocess.Popen[str], str]:
+    """`maxwell generate` with a job that is held in its middle, and the job's id."""
     service.witness.hold()
-    arguments = ("generate", how.name, "--model", "toy", "--judge", "witness", "--out", str(tmp_path / "out"), "--json")
-    command = [sys.executable, "-m", "cli", *arguments, "--url", service.stack.url]
-    process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "cli", "generate", prompt, "--model", "toy", "--judge", "witness", *arguments]
+    process = subprocess.Popen(
+        [*command, "--url", service.stack.url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
     def newest() -> dict[str, str]:
         found: dict[str, str] = service.http.get("/v1/generations", params={"limit": 1}).json()["data"][0]
         return found
 
-    until(lambda: newest()["prompt"] == how.name, "the job is there")
+    until(lambda: newest()["prompt"] == prompt, "the job is there")
     job_id = newest()["id"]
     service.witness.wait_for_step_2(job_id)
+    return process, job_id
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_cancels_the_job_and_says_so(service: Running, tmp_path: Path, how: signal.Signals) -> None:
+    process, job_id = started(service, how.name, "--out", str(tmp_path / "out"), "--json")
     process.send_signal(how)
     said, complained = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "")
@@ -123,3 +129,12 @@ def test_ctrl_c_cancels_the_job_and_says_so(service: Running, tmp_path: Path, ho
     service.witness.release()
     assert service.ended(job_id)["status"] == "canceled"
     assert not (tmp_path / "out").exists()
+
+
+def test_generate_waits_for_a_gateway_that_comes_back(service: Running, tmp_path: Path) -> None:
+    process, job_id = started(service, "patience", "--out", str(tmp_path), "--json")
+    kill_and_mend(service, "gateway")
+    service.witness.release()
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert (json.loads(said)["id"], json.loads(said)["status"]) == (job_id, "succeeded")

@@ -1,24 +1,10 @@
 """kill -9 of any process in the middle of a job: it starts again, and the job succeeds, each step written down once."""
 
 import json
-import os
-import signal
 
 import pytest
 
-from .running import STEPS, Running, until
-
-
-def kill_and_mend(service: Running, role: str) -> None:
-    """kill -9, and what `maxwell up` does then."""
-    pid = service.stack.pids[role]
-    os.kill(pid, signal.SIGKILL)
-
-    def another() -> bool:
-        service.stack.mend()
-        return service.stack.pids[role] != pid
-
-    until(another, f"the {role} is started again")
+from .running import STEPS, Running, kill_and_mend
 
 
 @pytest.mark.parametrize("role", ["gateway", "gpu-worker", "judge-worker", "redis"])

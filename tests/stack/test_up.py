@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cli.drawing import curl_line
 from cli.stack import RESTARTS, Stack, free_port
 
 from .running import Running, Witness, children, environment, gone, until
@@ -66,6 +67,12 @@ def test_jobs_survive_every_end_of_up_and_no_process_does(witness: Witness) -> N
         job_id = service.submit()
         witness.wait_for_step_2(job_id)
         assert len(first.family) == 4, "Redis, gateway, GPU worker, judge worker"
+        ready = (
+            f"Maxwell is ready at http://127.0.0.1:{first.port} (documentation: http://127.0.0.1:{first.port}/docs). "
+        )
+        assert ready in first.words
+        curl = curl_line(f"http://127.0.0.1:{first.port}", ["toy"], ["colorfulness"])
+        assert f"\n  {curl}\n" in first.words, "in one line, to be copied"
         assert first.end(signal.SIGTERM) == 0
         assert "Traceback" not in first.words
         assert "Maxwell has stopped." in first.words

@@ -64,7 +64,11 @@ class Engine:
     async def __aenter__(self) -> Self:
         self._over = Promise(asyncio.get_running_loop())
         self._thread.start()
-        await self.call(self._warm_up)
+        try:
+            await self.call(self._warm_up)
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,9 +119,9 @@ class Engine:
                 except Exception as failure:  # it belongs to the sampler, which may know what to do
                     resume = partial(coroutine.throw, failure)
         finally:
-            if self.healthy:
-                self._inbox.put(partial(self._drop, run))
-            else:
+            try:
+                self._post(partial(self._drop, run))
+            except EngineStopped:
                 coroutine.close()
 
     async def _resumed(self, run: Run, resume: Callable[[], Ask[Any]]) -> Judge | Finished:
@@ -245,6 +249,8 @@ class Engine:
         self._asked = {number: asked for number, asked in self._asked.items() if number not in mine}
         self._line = [waiting for waiting in self._line if waiting.ask not in mine]
         self._ready = deque(other for other in self._ready if other is not run)
+        if run.promise is not None:
+            self._waiters.discard(run.promise)
         run.coroutine.close()
 
     def _stop(self) -> None:
@@ -273,6 +279,8 @@ class Engine:
             message = self._inbox.get()
             if isinstance(message, partial) and message.func in (self._enter, self._call):
                 self._waiters.update(argument for argument in message.args if isinstance(argument, Promise))
+            elif isinstance(message, partial) and message.func == self._drop:
+                message()
         for promise in self._waiters:
             promise.fail(failure)
         self._over.keep(failure)

@@ -110,7 +110,7 @@ def _attempt(run: Compute, start: int, stop: int) -> list[Tensor | OutOfMemory]:
     try:
         return list(run(slice(start, stop)))
     except (RuntimeError, MemoryError) as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -121,7 +121,7 @@ def _attempt(run: Compute, start: int, stop: int) -> list[Tensor | OutOfMemory]:
     return [failure] * (stop - start)
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
     """Accelerators have a type for it; the CPU's allocator raises a plain RuntimeError."""
     return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
 

@@ -1,8 +1,9 @@
 """Batching as a pure function: waiting asks in, the next forward and the new waiting line out. It touches no tensor.
 
 Rules. One forward has one key. The ask that waits longest chooses it. Jobs take turns: each adds the rows of one ask before
-any adds a second one, as far as the budget goes, so an ask may be spread over several forwards. A job that was served goes
-to the end of the line; hence an ask with n jobs before it has rows in one of the next n + 1 forwards.
+any adds a second one, as far as the budget goes, so an ask may be spread over several forwards. A job's place in the line is
+its oldest ask's: once that one is served the job goes to the end, and its other asks come before the rest of the one begun.
+Hence the oldest ask of a job, with n jobs before it, has rows in one of the next n + 1 forwards.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -76,9 +77,10 @@ def _in_turns(line: Sequence[Waiting]) -> Iterator[Waiting]:
 
 
 def _behind(line: Sequence[Waiting], taken: dict[int, int]) -> list[Waiting]:
-    """Jobs that got nothing, then what served jobs still wait for, then the rest of the asks begun."""
-    served = {one.job for one in line if one.ask in taken}
-    passed_over = [one for one in line if one.job not in served]
-    others = [one for one in line if one.job in served and one.ask not in taken]
-    begun = [replace(one, rows=one.rows - taken[one.ask]) for one in line if one.ask in taken]
-    return passed_over + others + [one for one in begun if one.rows > 0]
+    """Jobs whose oldest ask got nothing, in their places; then what the others still wait for; then the rest of the asks begun."""
+    oldest = {one.job: one.ask for one in reversed(line)}
+    left = [replace(one, rows=one.rows - taken.get(one.ask, 0)) for one in line]
+    left = [one for one in left if one.rows > 0]
+    staying = [one for one in left if oldest[one.job] not in taken]
+    going = [one for one in left if oldest[one.job] in taken]
+    return staying + sorted(going, key=lambda one: one.ask in taken)

@@ -6,8 +6,7 @@ from time import perf_counter
 
 import torch
 
-from contracts.errors import OutOfMemory
-
+from .forwards import out_of_memory
 from .models.base import Condition, Model
 
 ENOUGH = 1.05  # twice the rows must bring a row's price down by 5 %, or they are not worth the wait
@@ -33,8 +32,10 @@ def measure(model: Model, clock: Callable[[], float] = perf_counter) -> Speed:
     while rows <= LARGEST and clock() - started < BUDGET_SECONDS:
         try:
             tried = Speed(rows, time_of(model, condition, rows, clock) / rows)
-        except (torch.OutOfMemoryError, OutOfMemory):
-            break
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return best
         if tried.seconds_per_row * ENOUGH > best.seconds_per_row and rows > 8:
             break
         best = min(best, tried, key=lambda speed: speed.seconds_per_row)

@@ -20,6 +20,7 @@ from .signals import stop_on_signals
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,  # a bug's traceback goes to logs as it is
     help="Makes a diffusion model draw what a judge prefers.\n\n"
     "Example: `maxwell up`, then in another terminal `maxwell generate 'a red apple' --scenario teacher`.",
 )

@@ -16,6 +16,8 @@ import pytest
 from cli.checks import MIN_FREE_BYTES, refuse_taken_port, refuse_unusable_state
 from cli.errors import Failure
 from cli.stack import Stack, free_port
+from contracts.errors import ModelUnavailable
+from workers.models import load_models
 
 from .conftest import Maxwell
 
@@ -117,7 +119,6 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         ("gateway", {"MAXWELL_PORT": "http"}, "the setting MAXWELL_PORT is wrong: Input should be a valid integer"),
         ("gateway", {"MAXWELL_QUEUE_LIMIT": "0"}, "the setting MAXWELL_QUEUE_LIMIT is wrong: Input should be greater"),
-        ("gpu-worker", {"MAXWELL_ROOM": "many"}, "the setting MAXWELL_ROOM is wrong: Input should be a valid integer"),
     ],
 )
 def test_a_setting_that_is_wrong(maxwell: Maxwell, command: str, variables: dict[str, str], sentence: str) -> None:
@@ -125,6 +126,14 @@ def test_a_setting_that_is_wrong(maxwell: Maxwell, command: str, variables: dict
     assert status == 2
     assert words.startswith(sentence)
     assert words.endswith(f"(it is {next(iter(variables.values()))!r}).")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "abacus"])
+def test_a_device_that_is_not_here(device: str) -> None:
+    with pytest.raises(
+        ModelUnavailable, match=rf"MAXWELL_DEVICE is '{device}', which cannot be used here \(.*\): write cpu"
+    ):
+        load_models("toy", device)
 
 
 def test_a_wrong_setting_of_a_child_ends_up(maxwell: Maxwell, tmp_path: Path) -> None:

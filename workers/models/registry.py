@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
+
 from contracts.errors import ModelUnavailable
 
 from .base import Model
@@ -23,7 +25,9 @@ class Entry:
 def load_models(text: str, device: str | None) -> dict[str, Model]:
     """The models of a MAXWELL_MODELS text, by name. Raises ModelUnavailable, in words for people, for the first one that fails."""
     models: dict[str, Model] = {}
-    for entry in parse(text):
+    entries = parse(text)
+    _refuse_absent(device)
+    for entry in entries:
         if entry.name in models:
             raise ModelUnavailable(f"MAXWELL_MODELS names the model {entry.name!r} twice: give one another name")
         models[entry.name] = _FAMILIES[entry.family](entry, device)
@@ -70,6 +74,16 @@ def _stable_diffusion(entry: Entry, device: str | None) -> Model:
             f"the model {entry.name!r} needs a folder or hub id: {entry.name}=stable_diffusion:path-or-hub-id"
         )
     return load_stable_diffusion(entry.name, entry.source, device)
+
+
+def _refuse_absent(device: str | None) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
+        reason = str(error).splitlines()[0]
+        raise ModelUnavailable(
+            f"MAXWELL_DEVICE is {device!r}, which cannot be used here ({reason}): write cpu, or leave it out"
+        ) from None
 
 
 def _refuse_source(entry: Entry) -> None:

@@ -26,5 +26,5 @@ def load_autoencoder(folder: Path = WEIGHTS) -> Any:
     """The autoencoder, an AutoencoderTiny in float32 on the CPU: pictures [n, 3, 128, 128] in -1..1 and latents [n, 4, 32, 32]."""
     from diffusers import AutoencoderTiny  # noqa: PLC0415 - heavy
 
-    autoencoder: Any = AutoencoderTiny.from_pretrained(str(folder / "vae"), torch_dtype=torch.float32)
+    autoencoder: Any = AutoencoderTiny.from_pretrained(str(folder / "vae"), dtype=torch.float32)
     return autoencoder.eval().requires_grad_(False)

@@ -24,7 +24,7 @@ def load_stable_diffusion(name: str, source: str, device_name: str | None) -> La
     try:
         # The safety checker is a part of its own, later; a pipeline is only a way to read all parts here.
         pipeline: Any = StableDiffusionPipeline.from_pretrained(
-            source, torch_dtype=dtype, safety_checker=None, requires_safety_checker=False
+            source, dtype=dtype, safety_checker=None, requires_safety_checker=False
         )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]

@@ -102,7 +102,11 @@ def test_up_gives_up_on_a_process_that_keeps_dying(witness: Witness) -> None:
 
 
 def cmdline(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
+    """The process's command, empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 def replaced(up: subprocess.Popen[bytes], pid: int) -> bool:

@@ -1,101 +1,149 @@
-"""Whatever waits: a batch has one key and keeps its budget, every row is served once and in order, and nobody starves."""
+"""Batches: one key each, never over the budget, every row once, turns for jobs, nobody starves."""
 
-from itertools import count
+from collections import Counter
+from collections.abc import Iterator
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.plan import Key, Share, Waiting, plan
+from workers.plan import Batch, Key, Share, Waiting, plan
 
 KEYS = [
-    Key("denoise", "embedded", (4, 32, 32), "denoiser"),
     Key("denoise", "toy", (3, 32, 32), "denoiser"),
-    Key("decode", "embedded", (4, 32, 32), "preview"),
+    Key("denoise", "toy", (3, 32, 32), "consistency"),
+    Key("decode", "toy", (3, 32, 32), "preview"),
 ]
+BUDGETS = st.integers(2, 9)
 
 
 @st.composite
 def lines(draw: st.DrawFn) -> list[Waiting]:
-    """A waiting line: asks numbered in order of arrival, several of one job among them."""
-    numbers = count()
+    """Up to twelve asks of up to five jobs."""
+    asks = draw(st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(KEYS), st.integers(1, 12)), min_size=1))
     return [
-        Waiting(
-            next(numbers),
-            f"job-{draw(st.integers(0, 4))}",
-            draw(st.sampled_from(KEYS)),
-            draw(st.integers(1, 20)),
-            draw(st.integers(1, 2)),
-        )
-        for _ in range(draw(st.integers(1, 12)))
+        Waiting(number, job, key, rows, draw(st.sampled_from([1, 2])))
+        for number, (job, key, rows) in enumerate(asks[:12])
     ]
 
 
-@given(lines(), st.integers(2, 12))
-def test_a_batch_has_one_key_and_keeps_its_budget(line: list[Waiting], budget: int) -> None:
-    batch, _ = plan(line, lambda _: budget)
-    asks = {one.ask: one for one in line}
-    assert {asks[share.ask].key for share in batch.shares} == {batch.key}
-    assert 0 < sum(share.rows * asks[share.ask].cost for share in batch.shares) <= budget
-    assert all(0 < share.rows <= asks[share.ask].rows for share in batch.shares)
-
-
-@given(lines(), st.integers(2, 12))
-def test_every_row_is_served_exactly_once(line: list[Waiting], budget: int) -> None:
-    wanted = {one.ask: one.rows for one in line}
-    served = dict.fromkeys(wanted, 0)
+def forwards(line: list[Waiting], budget: int) -> Iterator[tuple[list[Waiting], Batch]]:
+    """The line before each forward, and the forward, until nothing waits."""
     while line:
-        batch, line = plan(line, lambda _: budget)
+        batch, behind = plan(line, lambda _: budget)
+        yield line, batch
+        line = behind
+
+
+@settings(deadline=None)
+@given(lines(), BUDGETS)
+def test_every_row_is_served_once_within_the_budget_and_under_its_key(line: list[Waiting], budget: int) -> None:
+    asks = {one.ask: one for one in line}
+    served: Counter[int] = Counter()
+    for _, batch in forwards(line, budget):
+        assert len({share.ask for share in batch.shares}) == len(batch.shares)
+        assert all(asks[share.ask].key == batch.key and share.rows > 0 for share in batch.shares)
+        assert sum(share.rows * asks[share.ask].cost for share in batch.shares) <= budget
+        served.update({share.ask: share.rows for share in batch.shares})
+    assert served == {one.ask: one.rows for one in line}
+
+
+@settings(deadline=None)
+@given(lines(), BUDGETS)
+def test_no_room_is_left_while_a_row_would_fit(line: list[Waiting], budget: int) -> None:
+    for before, batch in forwards(line, budget):
+        asks, taken = {one.ask: one for one in before}, {share.ask: share.rows for share in batch.shares}
+        room = budget - sum(rows * asks[ask].cost for ask, rows in taken.items())
+        waits = any(one.key == batch.key and one.rows > taken.get(one.ask, 0) for one in before)
+        assert not waits or room < 2
+
+
+@settings(deadline=None)
+@given(lines(), BUDGETS)
+def test_who_waits_longest_chooses_the_key(line: list[Waiting], budget: int) -> None:
+    for before, batch in forwards(line, budget):
+        assert batch.key == before[0].key
+        assert batch.shares[0].ask == before[0].ask
+
+
+@settings(deadline=None)
+@given(lines(), BUDGETS)
+def test_jobs_take_turns(line: list[Waiting], budget: int) -> None:
+    """Within a forward nobody's second ask comes before somebody's first one, and a job's asks come in their order."""
+    for before, batch in forwards(line, budget):
+        place = {one.ask: index for index, one in enumerate(before)}
+        job_of = {one.ask: one.job for one in before}
+        turns: Counter[str] = Counter()
+        turn_of = []
         for share in batch.shares:
-            served[share.ask] += share.rows
-    assert served == wanted
+            turns[job_of[share.ask]] += 1
+            turn_of.append(turns[job_of[share.ask]])
+        assert turn_of == sorted(turn_of)
+        for job in turns:
+            places = [place[share.ask] for share in batch.shares if job_of[share.ask] == job]
+            assert places == sorted(places)
 
 
-@given(lines(), st.integers(2, 12))
-def test_who_waits_longest_is_in_the_batch(line: list[Waiting], budget: int) -> None:
-    batch, _ = plan(line, lambda _: budget)
-    assert batch.shares[0].ask == line[0].ask
-
-
-@given(lines(), st.integers(2, 12))
-def test_nobody_starves_though_others_ask_again_and_again(line: list[Waiting], budget: int) -> None:
-    last, numbers = line[-1], count(1000)
-    before = {one.job for one in line} - {last.job}
-    own_before = sum(one.rows * one.cost for one in line[:-1] if one.job == last.job)
-    turns = 0
-    while True:
+@settings(deadline=None)
+@given(lines(), BUDGETS, st.data())
+def test_the_oldest_ask_of_a_job_waits_one_forward_for_each_job_before_it(
+    line: list[Waiting], budget: int, data: st.DataObject
+) -> None:
+    """However many asks arrive behind it meanwhile, of its own job too."""
+    mine = data.draw(st.sampled_from([one for one in line if one.ask == min(o.ask for o in line if o.job == one.job)]))
+    before = len({one.job for one in line[: line.index(mine)]})
+    for forward in range(before + 1):
         batch, line = plan(line, lambda _: budget)
-        turns += 1
-        if last.ask in {share.ask for share in batch.shares}:
-            break
-        # Whoever was served asks for more at once.
-        jobs = {share.ask for share in batch.shares}
-        line += [Waiting(next(numbers), f"job-{n % 5}", batch.key, 20, 1) for n in jobs if f"job-{n % 5}" in before]
-    assert turns <= (len(before) + 1) * (1 + own_before)
+        if mine.ask in {share.ask for share in batch.shares}:
+            return
+        for number, (job, key) in enumerate(
+            data.draw(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from(KEYS)), max_size=3))
+        ):
+            line.append(Waiting(1000 + 10 * forward + number, job, key, 4))
+    raise AssertionError(f"not within {before + 1} forwards")
 
 
-@given(st.integers(1, 9), st.integers(2, 40))
-def test_jobs_with_one_ask_each_are_all_served_within_as_many_turns_as_there_are_jobs(jobs: int, budget: int) -> None:
-    line = [Waiting(number, f"job-{number}", KEYS[0], 20) for number in range(jobs)]
-    seen: set[int] = set()
-    for _ in range(jobs):
-        if not line:
-            break
-        batch, line = plan(line, lambda _: budget)
-        seen |= {share.ask for share in batch.shares}
-    assert seen == set(range(jobs))
+def test_a_job_that_is_served_in_company_does_not_lose_the_place_of_its_other_ask() -> None:
+    """Its decode waits while its denoise goes along with others': three jobs, a forward for two of them, for ever."""
+    denoise, _, decode = KEYS
+    line = [
+        Waiting(0, "c", denoise, 2),
+        Waiting(1, "a", decode, 1),
+        Waiting(2, "b", denoise, 2),
+        Waiting(3, "a", denoise, 2),
+    ]
+    for number in range(4, 20):
+        batch, behind = plan(line, lambda _: 4)
+        if batch.key == decode:
+            return
+        done = {share.ask for share in batch.shares}
+        line = behind + [
+            Waiting(100 * number + i, one.job, denoise, 2) for i, one in enumerate(line) if one.ask in done
+        ]
+    raise AssertionError("the decode starves")
 
 
-def test_jobs_take_turns_by_ask_and_an_ask_may_be_spread() -> None:
-    """Worked by hand: a has two asks of 3 rows, b one of 4, budget 8."""
-    line = [Waiting(0, "a", KEYS[0], 3), Waiting(1, "a", KEYS[0], 3), Waiting(2, "b", KEYS[0], 4)]
-    batch, line = plan(line, lambda _: 8)
+def test_a_long_ask_does_not_hold_up_a_short_one() -> None:
+    key = KEYS[0]
+    batch, behind = plan([Waiting(0, "a", key, 100), Waiting(1, "b", key, 1)], lambda _: 8)
+    assert [(share.ask, share.rows) for share in batch.shares] == [(0, 8)]
+    batch, behind = plan(behind, lambda _: 8)
+    assert [(share.ask, share.rows) for share in batch.shares] == [(1, 1), (0, 7)]
+    assert [(one.ask, one.rows) for one in behind] == [(0, 85)]
+
+
+def test_a_guided_row_costs_two() -> None:
+    batch, behind = plan([Waiting(0, "a", KEYS[0], 8, cost=2)], lambda _: 7)
+    assert (batch.shares[0].rows, behind[0].rows) == (3, 5)
+
+
+def test_each_key_has_a_budget_of_its_own() -> None:
+    batch, _ = plan([Waiting(0, "a", KEYS[2], 8)], lambda key: 2 if key.kind == "decode" else 8)
+    assert batch.shares[0].rows == 2
+
+
+def test_two_asks_of_a_job_worked_by_hand() -> None:
+    """a has two asks of 3 rows, b one of 4, budget 8."""
+    key = KEYS[0]
+    batch, line = plan([Waiting(0, "a", key, 3), Waiting(1, "a", key, 3), Waiting(2, "b", key, 4)], lambda _: 8)
     assert batch.shares == (Share(0, 3), Share(2, 4), Share(1, 1))
-    assert line == [Waiting(1, "a", KEYS[0], 2)]
-    batch, line = plan(line, lambda _: 8)
-    assert (batch.shares, line) == ((Share(1, 2),), [])
-
-
-def test_guidance_doubles_what_a_row_costs() -> None:
-    batch, line = plan([Waiting(0, "a", KEYS[0], 5, cost=2)], lambda _: 7)
-    assert batch.shares == (Share(0, 3),)
-    assert line == [Waiting(0, "a", KEYS[0], 2, cost=2)]
+    assert line == [Waiting(1, "a", key, 2)]

@@ -11,8 +11,9 @@ _NUMBERS = ("i", "steered")
 def to_bytes(state: State) -> bytes:
     """All of a State but its report, which the audit trail holds."""
     numbers = {name: torch.tensor(getattr(state, name)) for name in _NUMBERS}
-    # clone: two fields may be one tensor, and the format stores no tensor twice
-    return save({name: tensor.clone() for name, tensor in (state.tensors() | numbers).items()})
+    # The format stores no tensor twice, and two fields may be one; nor strides, and a network may answer in channels_last.
+    packed = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.tensors().items()}
+    return save(packed | numbers)
 
 
 def from_bytes(data: bytes) -> State:

@@ -148,7 +148,8 @@ class Drawing:
         """Full decode, comparison, pictures stored. Raises JudgeUnavailable where the judge never answered."""
         rows = await self.jobs.audit(self._id)
         failures = [row.failure for row in rows if row.failure]
-        if failures and not any(score is not None for row in rows for score in row.scores):
+        # A budget of no ask is no failure of the judge's.
+        if failures and self.desk.usage.judge_failures and not any(_answered(row) for row in rows):
             raise JudgeUnavailable(
                 f"the judge {self.desk.spec.judge!r} answered at no step; the last time: {failures[-1]}"
             )
@@ -188,6 +189,11 @@ def _png(picture: Tensor) -> bytes:
 
 def _grid(step: int) -> str:
     return f"steps/{step}/grid.jpg"
+
+
+def _answered(row: StepAudit) -> bool:
+    """Whether the judge spoke at that step, if only to say that it has no opinion."""
+    return bool(row.scores) and (row.failure is None or any(score is not None for score in row.scores))
 
 
 def _mean(row: StepAudit) -> float | None:

@@ -1,0 +1,140 @@
+"""The desk puts a sampler's pictures before a judge over a real bus, keeps the job's cap, and follows its policy on failures."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import torch
+
+from bus.asks import Asks
+from bus.connection import Client
+from bus.jobs import Jobs
+from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused, JudgeUnavailable
+from contracts.jobs import Budget, JobState, Usage
+from contracts.judging import JudgeAsk, JudgeFailure, JudgeUsage, Verdict
+from workers.judge_desk import JudgeDesk
+from workers.sampling import Judge
+
+from ..bus.builders import claimed
+from .court import Answer, Court, card, in_session
+
+PATIENCE = timedelta(seconds=20)
+
+
+def reds(*levels: float) -> torch.Tensor:
+    """One plain picture [3, 8, 8] for each level of red."""
+    pictures = torch.zeros(len(levels), 3, 8, 8)
+    pictures[:, 0] = torch.tensor(levels).view(-1, 1, 1)
+    return pictures
+
+
+@asynccontextmanager
+async def desk(redis: Client, court: Court, patience: timedelta = PATIENCE, **spec: Any) -> AsyncIterator[JudgeDesk]:
+    """The desk of a running job, before that court."""
+    jobs = Jobs(redis)
+    claim = await claimed(jobs, judge=court.card.name, **spec)
+    async with Asks(redis) as asks, in_session(redis, court):
+        yield JudgeDesk(claim.record.spec, court.card, asks, patience, Usage())
+    await jobs.finish(claim.record.spec.id, claim.epoch, JobState.SUCCEEDED)
+
+
+async def test_the_judge_sees_the_pictures_in_order_and_is_asked_by_step_and_ordinal(redis: Client) -> None:
+    court = Court()
+    async with desk(redis, court, scenario_text="you like red") as at:
+        at.begin(3, 2.5)
+        scores = await at.judge(Judge(reds(0.2, 1.0, 0.0)))
+        assert scores == pytest.approx([0.2, 1.0, 0.0], abs=0.01)
+        assert await at.judge(Judge(reds(0.6), "check")) == pytest.approx([0.6], abs=0.01)
+        assert at.memory.grid is not None
+        assert at.memory.verdict is not None
+        assert list(at.memory.verdict.scores) == scores, "the candidates' verdict, not the check's"
+        assert at.memory.failure is None
+        assert at.memory.judge_seconds > 0
+        at.begin(4, 1.5)
+        await at.judge(Judge(reds(0.2, 1.0)))
+        assert at.memory.asked == 1
+    names = [(ask.name.step, ask.name.ordinal, ask.kind, ask.sigma, ask.pictures) for ask in court.asked]
+    assert names == [(3, 0, "candidates", 2.5, 3), (3, 1, "check", 2.5, 1), (4, 0, "candidates", 1.5, 2)]
+    assert {(ask.prompt, ask.scenario) for ask in court.asked} == {("a red apple", "you like red")}
+    assert len({ask.seed for ask in court.asked}) == 3
+
+
+async def test_what_it_cost_is_added_up(redis: Client) -> None:
+    async with desk(redis, Court()) as at:
+        at.usage = Usage(judge_calls=4, cost_usd=1.0, seconds={"judge": 100.0, "denoise": 3.0})
+        for step in (1, 2):
+            at.begin(step, 1.0)
+            await at.judge(Judge(reds(0.0, 1.0)))
+        used = at.usage
+    assert (used.judge_calls, used.judge_failures, used.input_tokens, used.output_tokens) == (6, 0, 20, 2)
+    assert used.cost_usd == pytest.approx(2.0)
+    assert (used.seconds["judge"] > 100.0, used.seconds["judge_own"], used.seconds["denoise"]) == (True, 0.5, 3.0)
+
+
+async def test_a_judge_without_a_price_leaves_the_cost_open(redis: Client) -> None:
+    async def free(ask: JudgeAsk) -> Answer:
+        return Verdict(scores=(0.0, 1.0))
+
+    async with desk(redis, Court(before=free)) as at:
+        await at.judge(Judge(reds(0.0, 1.0)))
+        assert at.usage.cost_usd is None
+
+
+async def test_the_cap_ends_the_asking_and_retries_count(redis: Client) -> None:
+    async def three_attempts(ask: JudgeAsk) -> Answer:
+        return Verdict(scores=(0.0, 1.0), usage=JudgeUsage(calls=3))
+
+    court = Court(before=three_attempts)
+    async with desk(redis, court, budget=Budget(judge_calls=4)) as at:
+        assert (at.affords(), at.affords(4), at.affords(5)) == (True, True, False)
+        assert await at.judge(Judge(reds(0.0, 1.0))) == [0.0, 1.0]
+        assert (at.affords(1), at.affords(2)) == (True, False)
+        at.begin(2, 1.0)
+        await at.judge(Judge(reds(0.0, 1.0)))
+        at.begin(3, 1.0)
+        assert not at.affords()
+        assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
+        assert at.memory.failure == "budget_exceeded: the cap of 4 judge calls is reached"
+        assert at.usage.judge_failures == 0
+    assert len(court.asked) == 2
+
+
+FAILURES = [
+    (JudgeUnavailable("the provider answers 503"), JudgeUnavailable),
+    (JudgeRefused("it declined to look"), JudgeRefused),
+    (JudgeMalformed("no JSON"), JudgeMalformed),
+    (JudgeError("it failed"), JudgeError),
+    (ZeroDivisionError("a bug"), JudgeError),
+]
+
+
+@pytest.mark.parametrize(("failure", "kind"), FAILURES, ids=lambda one: getattr(one, "__name__", None))
+async def test_a_failure_skips_the_step_or_fails_the_job(
+    redis: Client, failure: Exception, kind: type[JudgeError]
+) -> None:
+    async def fail(ask: JudgeAsk) -> Answer:
+        raise failure
+
+    async with desk(redis, Court(before=fail), on_judge_failure="skip") as at:
+        at.begin(2, 1.0)
+        assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
+        assert at.memory.failure is not None
+        assert at.memory.failure.startswith(f"{kind.code}: ")
+        assert (at.memory.verdict, at.memory.grid, at.usage.judge_failures) == (None, None, 1)
+    async with desk(redis, Court(before=fail), on_judge_failure="fail") as at:
+        with pytest.raises(kind) as raised:
+            await at.judge(Judge(reds(0.0, 1.0)))
+        assert type(raised.value) is kind
+
+
+async def test_a_judge_that_does_not_come_back_is_unavailable_in_the_end(redis: Client) -> None:
+    jobs = Jobs(redis)
+    claim = await claimed(jobs, judge="critic")
+    async with Asks(redis) as asks:
+        at = JudgeDesk(claim.record.spec, card(), asks, timedelta(milliseconds=50), Usage())
+        answer = await at.ask("candidates", reds(0.0, 1.0))
+    assert isinstance(answer, JudgeFailure)
+    assert answer.code == "judge_unavailable"
+    await jobs.finish(claim.record.spec.id, claim.epoch, JobState.FAILED)

@@ -46,6 +46,14 @@ def test_a_row_depends_on_nothing_but_itself(model: LatentDiffusion) -> None:
         torch.testing.assert_close(together[k : k + 1], alone, atol=1e-4, rtol=1e-4)
 
 
+def test_of_pure_noise_it_makes_the_mean_of_the_prompts_pictures(model: LatentDiffusion) -> None:
+    """At the highest level x says next to nothing, so four noises give nearly one answer: E[x0 | prompt]."""
+    x, sigma = rows(4, model.card.sigma_max)
+    x0 = model.denoise(x, sigma, [model.encode("a red apple", "")] * 4, torch.ones(4, dtype=torch.float64), "denoiser")
+    own = (x0 - x0.mean(0)).pow(2).mean()
+    assert own < x0.pow(2).mean() / 6
+
+
 def test_guidance_leads_away_from_the_negative_prompt_by_its_formula(model: LatentDiffusion) -> None:
     both, prompt, negative = (model.encode(*texts) for texts in (("a cat", "a dog"), ("a cat", ""), ("a dog", "")))
     x, sigma = rows(1, 8.0)

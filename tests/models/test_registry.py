@@ -1,10 +1,15 @@
 """MAXWELL_MODELS names what a worker serves; what cannot be served is refused in one sentence that says what to write."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+import embedded
 from contracts.errors import ModelUnavailable
 from workers.models import load_models
 from workers.models.latent_diffusion import best_device, best_dtype
@@ -49,6 +54,32 @@ def test_a_folder_without_a_pipeline_is_named(tmp_path: Path) -> None:
         ModelUnavailable, match=f"'sd' cannot be loaded from '{tmp_path}' as a Stable Diffusion pipeline"
     ):
         load_models(f"sd=stable_diffusion:{tmp_path}", "cpu")
+
+
+def test_a_folder_that_is_not_there_is_named() -> None:
+    with pytest.raises(
+        ModelUnavailable, match="'sd' cannot be loaded from '/not/there' as a Stable Diffusion pipeline"
+    ):
+        load_models("sd=stable_diffusion:/not/there", "cpu")
+
+
+def test_an_installation_without_the_weights_says_so(tmp_path: Path) -> None:
+    """The package's code without its data, in a process of its own."""
+    package = Path(embedded.__file__).parent
+    shutil.copytree(package, tmp_path / "embedded", ignore=shutil.ignore_patterns("*.safetensors"))
+    (tmp_path / "try.py").write_text("from workers.models import load_models\nload_models('embedded', 'cpu')\n")
+    path = os.pathsep.join([str(tmp_path), str(package.parent)])
+    tried = subprocess.run(
+        [sys.executable, "try.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (last,) = [line for line in tried.stderr.splitlines() if line.startswith("contracts.errors.ModelUnavailable")]
+    assert f"the model 'embedded' cannot be loaded (no *.safetensors in {tmp_path}" in last
+    assert "install the program again" in last
 
 
 def test_bfloat16_only_where_the_device_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:

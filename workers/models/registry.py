@@ -56,7 +56,13 @@ def _embedded(entry: Entry, device: str | None) -> Model:
     from .embedded import load_embedded  # noqa: PLC0415 - a worker loads what it serves
 
     _refuse_source(entry)
-    return load_embedded(entry.name, device)
+    try:
+        return load_embedded(entry.name, device)
+    except FileNotFoundError as error:
+        raise ModelUnavailable(
+            f"the model {entry.name!r} cannot be loaded ({error}): install the program again, "
+            "or leave it out of MAXWELL_MODELS"
+        ) from error
 
 
 def _toy(entry: Entry, device: str | None) -> Model:

@@ -130,18 +130,32 @@ def test_the_warm_up_finds_the_knee(seconds: list[float], rows: int, price: floa
     assert speed.seconds_per_row == pytest.approx(0.3 * price)
 
 
-def test_memory_ends_the_warm_up_at_what_fitted() -> None:
+@pytest.mark.parametrize("most", [1, 4, 16])
+@pytest.mark.parametrize(
+    "full", [torch.OutOfMemoryError(), MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_memory_ends_the_warm_up_at_what_fitted(full: Exception, most: int) -> None:
+    """Even where that is less than a small job's rows: more would fail it."""
     model = Watched()
     now = 0.0
 
-    def at_most_16(kind: str, rows: int) -> None:
+    def fail_beyond(kind: str, rows: int) -> None:
         nonlocal now
         now += 0.001
-        if rows > 16:
-            raise torch.OutOfMemoryError
+        if rows > most:
+            raise full
 
-    model.hook = at_most_16
-    assert measure(model, lambda: now).rows == 16
+    model.hook = fail_beyond
+    assert measure(model, lambda: now).rows == most
+
+
+def test_a_warm_up_that_fails_otherwise_fails() -> None:
+    def fail(kind: str, rows: int) -> None:
+        if rows > 1:
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        measure(Watched(hook=fail))
 
 
 def test_larger_pictures_have_fewer_rows_a_forward_but_never_none() -> None:

@@ -7,7 +7,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
-from contracts.errors import NotFound, StoreUnavailable
+from contracts.errors import NotFound, StoreUnavailable, first_line
 
 
 class ArtifactStore:
@@ -20,7 +20,9 @@ class ArtifactStore:
     def __init__(self, url: str) -> None:
         self._url = url
         with self._sentences():
-            self._store: ObjectStore = from_url(url, mkdir=True) if url.startswith("file:") else from_url(url)
+            # A folder whose last picture is removed goes with it.
+            local = url.startswith("file:")
+            self._store: ObjectStore = from_url(url, mkdir=True, automatic_cleanup=True) if local else from_url(url)
 
     async def put(self, job: str, name: str, data: bytes) -> None:
         """Write whole; a reader sees the old bytes or the new ones, never half. Writing again replaces."""
@@ -36,15 +38,6 @@ class ArtifactStore:
                 raise NotFound(f"the job {job} has no {name} (yet, or any more)") from None
             return bytes(await answer.bytes_async())
 
-    async def exists(self, job: str, name: str) -> bool:
-        """Whether the artifact was written."""
-        with self._sentences():
-            try:
-                await obstore.head_async(self._store, _path(job, name))
-            except FileNotFoundError:
-                return False
-            return True
-
     async def delete_all(self, job: str) -> None:
         """Remove every artifact of the job; none there is no error."""
         with self._sentences():
@@ -56,9 +49,9 @@ class ArtifactStore:
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            first = str(error).strip().splitlines()[0]
             raise StoreUnavailable(
-                f"the picture store {self._url} fails ({first}): check MAXWELL_STORE_URL or MAXWELL_STATE_DIR, its rights and space"
+                f"the picture store {self._url} fails ({first_line(error)}): check MAXWELL_STORE_URL or MAXWELL_STATE_DIR, "
+                "its rights and space"
             ) from error
 
 

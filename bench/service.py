@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bus.server import EmbeddedServer
+from bus.server import EmbeddedServer, free_port
 from cli.client import Client
-from cli.stack import Stack, free_port
+from cli.stack import Stack
 from contracts.jobs import JobState, JobView
 
 

@@ -14,7 +14,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from contracts.errors import MaxwellError
-from contracts.judging import AskName, JudgeAnswer, JudgeAsk, JudgeFailure, Verdict
+from contracts.judging import AskName, JudgeAnswer, JudgeAsk, JudgeFailure, JudgeUsage, Verdict
 
 from . import keys
 from .bell import Bell, wait
@@ -40,7 +40,8 @@ class Asks:
         self._lease = lease
         self._name = process_name()
         self._bell = Bell(redis, self._name)
-        self._put, self._write = script(redis, "ask"), script(redis, "answer")
+        self._put, self._take, self._write = script(redis, "ask"), script(redis, "take"), script(redis, "answer")
+        self._withdraw = script(redis, "withdraw")
         self._queues: dict[str, Queue] = {}
         self._opening = asyncio.Lock()
         self._resources = AsyncExitStack()
@@ -63,21 +64,23 @@ class Asks:
         queue = await self._queue(ask.judge)
         sent: Sequence[bytes] = pictures
         async with self._bell.listen(str(ask.name)) as rung:
-            while True:
+            while (left := ask.deadline - datetime.now(UTC)) > timedelta(0):
                 rung.clear()
-                left = ask.deadline - datetime.now(UTC)
                 seconds = max(1, int((left + MARGIN).total_seconds()))
-                answer, canceled = await self._put(
+                answer, canceled, missing = await self._put(
                     args=[ask.name.job, _field(ask.name), self._name, seconds, ask.model_dump_json(), *sent]
                 )
                 if answer is not None:
                     return _answers.validate_json(answer)
-                if canceled or left <= timedelta(0):
-                    await self._withdraw(queue, ask)
-                    return _canceled() if canceled else _late(ask)
-                sent = ()  # they lie there by now
+                if canceled:
+                    return await self._give_up(queue, ask, "canceled", "the job's end was asked for")
+                sent = pictures if missing else ()  # else they lie there by now
+                if missing:
+                    continue
                 await queue.add(str(ask.name))
                 await wait(rung, min(left, LOOK_EVERY).total_seconds())
+            late = f"the judge {ask.judge!r} gave no answer within its time"
+            return await self._give_up(queue, ask, "judge_unavailable", late)
 
     async def serve(self, judges: Sequence[str], handler: JudgeHandler, *, concurrency: int) -> None:
         """Answer the asks to these judges, `concurrency` at a time for each, until cancelled; open asks then go to other workers.
@@ -95,11 +98,11 @@ class Asks:
         if raw is None:
             return  # answered, withdrawn, or its job has ended
         ask = JudgeAsk.model_validate_json(raw)
-        if ask.deadline <= datetime.now(UTC) or await self._redis.hexists(keys.JOB % job, "cancel"):
+        if ask.deadline <= datetime.now(UTC):
             return  # nobody waits any more: do not pay for it
-        pictures: Any = await self._redis.hmget(keys.ASKS % job, _pictures(ask))
-        if None in pictures:
-            return  # withdrawn just now
+        pictures: Any = await self._take(args=[job, field, ask.pictures])
+        if pictures is None:
+            return  # withdrawn or canceled just now
         answer = await _typed_answer(handler, ask, pictures)
         await self._write(args=[job, field, full_name, answer.model_dump_json(), ask.pictures])
 
@@ -112,10 +115,15 @@ class Asks:
     def _new_queue(self, judge: str) -> Queue:
         return Queue(self._redis, f"judge-{judge}", lease=self._lease)
 
-    async def _withdraw(self, queue: Queue, ask: JudgeAsk) -> None:
-        field = _field(ask.name)
-        await self._redis.hdel(keys.ASKS % ask.name.job, f"{field}/ask", f"{field}/bell", *_pictures(ask))
-        await queue.remove(str(ask.name))
+    async def _give_up(self, queue: Queue, ask: JudgeAsk, code: str, detail: str) -> Answer:
+        """Wait no longer: the answer, where it has come meanwhile, or the failure. What another worker has asked since stays up."""
+        arguments: list[str | int] = [ask.name.job, _field(ask.name), self._name, ask.pictures]
+        withdrawn, reached, answer = await self._withdraw(args=arguments)
+        if withdrawn:
+            await queue.remove(str(ask.name))
+        if answer is not None:
+            return _answers.validate_json(answer)
+        return JudgeFailure(code=code, detail=detail, usage=JudgeUsage(calls=int(reached)))
 
 
 async def _typed_answer(handler: JudgeHandler, ask: JudgeAsk, pictures: list[bytes]) -> Answer:
@@ -136,15 +144,3 @@ async def _typed_answer(handler: JudgeHandler, ask: JudgeAsk, pictures: list[byt
 def _field(name: AskName) -> str:
     """The ask's name within its job."""
     return str(name).partition(":")[2]
-
-
-def _pictures(ask: JudgeAsk) -> list[str]:
-    return [f"{_field(ask.name)}/{index}" for index in range(ask.pictures)]
-
-
-def _late(ask: JudgeAsk) -> JudgeFailure:
-    return JudgeFailure(code="judge_unavailable", detail=f"the judge {ask.judge!r} gave no answer within its time")
-
-
-def _canceled() -> JudgeFailure:
-    return JudgeFailure(code="canceled", detail="the job's end was asked for")

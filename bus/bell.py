@@ -37,8 +37,9 @@ class Bell:
         """An event that is set at every ring for `name`. Look after entering and after each ring; clear it before you look."""
         event = asyncio.Event()
         self._listeners[name].add(event)
-        if self._reader is None:
+        if self._reader is None or self._reader.done():
             self._reader = asyncio.create_task(self._read(), name=f"bell {self._stream}")
+            self._reader.add_done_callback(_note_death)
         try:
             yield event
         finally:
@@ -63,6 +64,11 @@ class Bell:
                     self._last = ring
                     for event in self._listeners.get(fields[b"name"].decode(), ()):
                         event.set()
+
+
+def _note_death(reader: asyncio.Task[None]) -> None:
+    if not reader.cancelled() and (failure := reader.exception()):
+        log.error("the bell's reader died, the next listener starts another", exc_info=failure)
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:

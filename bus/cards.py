@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from redis.asyncio import Redis
 
 from contracts.errors import BusUnavailable
@@ -67,11 +67,11 @@ class Cards:
         await self._redis.srem(keys.WORKERS, worker)
 
     async def workers(self) -> list[WorkerCard]:
-        """The live workers, by name."""
+        """The live workers, by name; one whose card this version cannot read is left out."""
         members: Any = await self._redis.smembers(keys.WORKERS)
         names = sorted(name.decode() for name in members)
         cards = await self._redis.mget([keys.CARD % name for name in names]) if names else []
-        return [WorkerCard.model_validate_json(card) for card in cards if card is not None]
+        return [card for name, raw in zip(names, cards, strict=True) if raw is not None and (card := _card(name, raw))]
 
     async def models(self) -> dict[str, ModelCard]:
         """The models that some live worker serves, by name."""
@@ -88,3 +88,12 @@ class Cards:
                 await self.publish(card)
             except BusUnavailable as error:
                 log.warning("cannot refresh the worker's card, will try again", worker=card.name, reason=str(error))
+
+
+def _card(worker: str, raw: bytes | str) -> WorkerCard | None:
+    """None for a card that this version cannot read: another version's worker is no reason to serve nobody."""
+    try:
+        return WorkerCard.model_validate_json(raw)
+    except ValidationError as error:
+        log.warning("a worker's card cannot be read, left out", worker=worker, reason=str(error))
+        return None

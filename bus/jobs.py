@@ -6,14 +6,14 @@ from the server's clock, except `created_at` and `deadline`, which its spec brin
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from redis.asyncio import Redis
 
-from contracts.errors import Conflict, Fenced, IdempotencyReused, NotFound, Problem, QueueFull
+from contracts.errors import Conflict, Fenced, IdempotencyReused, MaxwellError, NotFound, Problem, QueueFull
 from contracts.jobs import JobRecord, JobSpec, JobState, Progress, Result, StepAudit, Usage
 
 from . import keys
@@ -75,7 +75,9 @@ class Jobs:
     def __init__(self, redis: Redis, *, retention: timedelta = keys.RETENTION) -> None:
         self._redis = redis
         self._retention = int(retention.total_seconds())
-        names = "submit position admit claim commit finish hand_back cancel delete sweep silent records"
+        names = (
+            "submit position admit claim commit finish hand_back cancel delete expire removable forget silent records"
+        )
         self._scripts = {name: script(redis, name) for name in names.split()}
 
     async def _run(self, name: str, *arguments: str | bytes | int) -> Any:
@@ -156,7 +158,7 @@ class Jobs:
         return int(await self._redis.zcard(keys.WAITING)) + int(await self._redis.zcard(keys.ADMITTED))
 
     async def cancel(self, job_id: str) -> JobRecord:
-        """End a waiting job now, a running one at its next step. Raises NotFound; Conflict where it has ended otherwise."""
+        """End a job that no worker holds now, a running one at its next step. Raises NotFound; Conflict where it has ended otherwise."""
         before = await self._run("cancel", job_id)
         if before is None:
             raise _unknown(job_id)
@@ -177,15 +179,31 @@ class Jobs:
         """The audit rows of the steps so far, in order; none for an unknown job."""
         return [StepAudit.model_validate_json(row) for row in await self._redis.lrange(keys.AUDIT % job_id, 0, -1)]
 
-    # ---- for the queue
+    # ---- for whoever keeps order: the queue, the gateway
 
     async def admit(self, room: int) -> Ids:
         """Take jobs out of the waiting lines until `room` are handed over and not yet claimed; the ids taken, in order."""
         return [job_id.decode() for job_id in await self._run("admit", room)]
 
-    async def sweep(self) -> None:
-        """Expire the jobs past their deadline, waiting ones included, and forget removed ones. To be called every few seconds."""
-        await self._run("sweep", _milliseconds(DEADLINE_GRACE), SWEEP)
+    async def expire(self) -> None:
+        """End the jobs past their deadline, waiting ones included. To be called every few seconds, by anybody and by several."""
+        await self._run("expire", _milliseconds(DEADLINE_GRACE), SWEEP)
+
+    async def remove_old(self, remove: Callable[[str], Awaitable[None]]) -> None:
+        """Forget the ended jobs whose retention is over, each after `remove(job_id)` has removed what is kept of it elsewhere.
+
+        A job for which that fails stays known until another call; its error is raised after the others have gone.
+        """
+        failure: MaxwellError | None = None
+        for member in await self._run("removable", SWEEP):
+            try:
+                await remove(member.decode().partition(" ")[0])
+            except MaxwellError as error:
+                failure = error
+            else:
+                await self._run("forget", member)
+        if failure:
+            raise failure
 
     async def silent(self) -> Ids:
         """The living jobs without a sign of life, to be handed over again; each is named again only after as long a silence."""
@@ -236,7 +254,10 @@ class Jobs:
             raise _fenced(job_id, epoch)
 
     async def hand_back(self, job_id: str, epoch: int) -> None:
-        """Let go of a job in good order, so that its next claim counts no crash. Nothing happens where another epoch owns it."""
+        """Let go of a job in good order, so that its next claim counts no crash; one whose cancellation was asked for ends here.
+
+        Nothing happens where another epoch owns it.
+        """
         await self._run("hand_back", job_id, epoch)
 
 

@@ -19,7 +19,7 @@ IDEMPOTENCY = "idempotency:%s"  # hash: job, fingerprint; named by a digest of o
 TURN = "line:%s"  # list of owners
 LINE = "line:%s:%s"  # list of job ids, first come first served
 
-# Sets of jobs, swept by `Jobs.reconcile`.
+# Sets of jobs. `Jobs.expire` and `Jobs.remove_old` clear them of what is over, `Jobs.silent` looks for what is lost.
 WAITING = "jobs:waiting"  # sorted by submission
 ADMITTED = "jobs:admitted"  # handed to the queue and not claimed yet; sorted by the last hand-over
 RUNNING = "jobs:running"  # claimed; sorted by the last sign of life
@@ -54,7 +54,13 @@ PERMANENT = (
     "jobs:all",
     "jobs:of:*",
     "jobs:dead",  # capped
-    "gpu:*",  # the queue engine's streams, groups and records of waiting tasks
-    "judge-*",
+    "gpu:stream",  # the queue engine's: names handed over
+    "judge-*:stream",
+    "gpu:queue",  # names to be handed over in a moment, as after a failure
+    "judge-*:queue",
+    "gpu:workers",  # and who works: after a kill -9 until another worker of the kind lives
+    "gpu:task-workers:*",
+    "judge-*:workers",
+    "judge-*:task-workers:*",
 )
 """Patterns of the keys that may live without a time to live. Beside them only the keys of living jobs may."""

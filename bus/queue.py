@@ -8,8 +8,8 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from types import TracebackType
 from typing import Self, cast
@@ -20,7 +20,7 @@ from docket.dependencies import AdmissionBlocked
 
 from contracts.errors import BusUnavailable, Fenced
 
-from .connection import AWAY, WORKER_PATIENCE, Client, retry, unreachable
+from .connection import WORKER_PATIENCE, Client, Patient, sentences
 from .jobs import Jobs
 
 LEASE = timedelta(seconds=10)  # a dead worker's jobs are back within 15 s
@@ -49,7 +49,6 @@ class Queue:
 
     def __init__(self, redis: Client, name: str, *, lease: timedelta = LEASE) -> None:
         self._redis = redis
-        self._url = redis.url
         separator = "&" if "?" in redis.url else "?"
         url = f"{redis.url}{separator}max_connections={_CONNECTIONS}"
         # Nothing of a name outlives its work: the truth about it is in our own records.
@@ -61,7 +60,8 @@ class Queue:
 
     async def __aenter__(self) -> Self:
         self._docket.register(self._work, names=[_TASK])
-        await self._resources.enter_async_context(self._docket)
+        with sentences(self._redis.url):
+            await self._resources.enter_async_context(self._docket)
         _be_patient(self._docket)
         return self
 
@@ -72,20 +72,14 @@ class Queue:
 
     async def add(self, name: str) -> None:
         """Put a name into the queue; nothing happens while it waits there or is worked on. Raises BusUnavailable."""
-        try:
+        async with self._bounded():
             await self._docket.add(_TASK, key=name)(name)
-        except AWAY as error:
-            raise BusUnavailable(unreachable(self._url, error)) from error
 
     async def remove(self, name: str) -> None:
         """Take a name out of the queue; where it is worked on, that work is interrupted. Raises BusUnavailable."""
-        try:
+        async with self._bounded():
             await self._docket.cancel(name)
-            await self._redis.delete(
-                self._docket.runs_key(name)
-            )  # docket would keep the record of a removed name for ever
-        except AWAY as error:
-            raise BusUnavailable(unreachable(self._url, error)) from error
+            await self._redis.delete(self._docket.runs_key(name))  # docket would keep it for ever
 
     def free(self, room: int) -> int:
         """How many names more `run` can take now, of `room`."""
@@ -118,6 +112,13 @@ class Queue:
                 await (
                     self._interrupt()
                 )  # which ends here; should it miss the cancel, leaving the block stops it for certain
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        """docket's own connections wait without end for a server that is there and does not answer."""
+        with sentences(self._redis.url):
+            async with asyncio.timeout(self._redis.patience.total_seconds()):
+                yield
 
     async def _work(
         self,
@@ -178,8 +179,8 @@ class JobQueue:
             await self._queue.add(job_id)
 
     async def reconcile(self) -> None:
-        """Hand over again what has shown no sign of life (a job that is worked on is not disturbed), and sweep."""
-        await self._jobs.sweep()
+        """Hand over again what has shown no sign of life (a job that is worked on is not disturbed), and end what is overdue."""
+        await self._jobs.expire()
         for job_id in await self._jobs.silent():
             await self._queue.add(job_id)
 
@@ -208,7 +209,7 @@ def _be_patient(docket: Docket) -> None:
     lease renewed meanwhile. docket has no option for it, so this touches private attributes: its version is pinned exactly, and a
     test restarts Redis under a running worker.
     """
-    policy = retry(WORKER_PATIENCE)
+    policy = Patient(WORKER_PATIENCE)
     connection = docket._redis
     for pool in (connection._connection_pool, connection._pubsub_pool):
         pool.connection_kwargs["retry"] = policy

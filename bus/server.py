@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +30,7 @@ from contracts.errors import BusUnavailable
 START_SECONDS = 60.0  # reading back a large data set takes its time
 STOP_SECONDS = 10.0
 LOCK_SECONDS = 5.0  # the server of a parent that was killed is gone within milliseconds
-MIN_FREE_BYTES = 64 * 2**20
+MIN_FREE_BYTES = 200 * 2**20
 _SOCKET_PATH_BYTES = 100  # the kernel's limit is 108 with the final zero (104 on macOS)
 _PR_SET_PDEATHSIG = 1
 
@@ -47,27 +48,56 @@ logfile {log}
 """
 
 
+# Looked up here: between fork and exec a thread's lock may be held for ever, so `die_with_parent` must load nothing.
+_prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
+
+
 def die_with_parent() -> None:
     """For `preexec_fn`: on Linux, SIGTERM this child when the thread that starts it ends, however it ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def prepare(folder: Path, mode: int = 0o777) -> None:
+    """Make a folder for state. Raises BusUnavailable where it cannot be written to or its disk is nearly full."""
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise BusUnavailable(
+            f"the state folder {folder} cannot be used ({error.strerror}): set MAXWELL_STATE_DIR to a writable folder."
+        ) from None
+    if free < MIN_FREE_BYTES:
+        raise BusUnavailable(
+            f"only {free // 2**20} MB are free for the state folder {folder}, {MIN_FREE_BYTES // 2**20} are needed: "
+            "free some space, or set MAXWELL_STATE_DIR to a folder elsewhere."
+        )
 
 
 class EmbeddedServer:
     """`with EmbeddedServer(folder) as server:` runs a server with its data in `folder`; `server.url` is how to reach it.
 
-    It listens on a socket file in the folder, or on a loopback port (`port`, or a free one where the folder's path is too long
-    for a socket file) behind a fresh password. Start it from the main thread: it ends with the thread that started it. Raises
-    BusUnavailable, in words for people, where it cannot start.
+    It listens on a socket file in the folder, or, where the folder's path is too long for one, on a free loopback port behind a
+    fresh password. Start it from the main thread: it ends with the thread that started it. Raises BusUnavailable, in words for
+    people, where it cannot start, or where `stopping` is set before it is ready.
     """
 
-    def __init__(self, state_dir: Path, *, port: int | None = None) -> None:
+    def __init__(self, state_dir: Path, stopping: threading.Event | None = None) -> None:
         self._folder = state_dir.resolve()
         self._socket = self._folder / "redis.sock"
-        self._log = self._folder / "valkey.log"
-        if port is None and len(os.fsencode(self._socket)) > _SOCKET_PATH_BYTES:
-            port = _free_port()
-        self._port = port
+        self.log = self._folder / "valkey.log"
+        self._stopping = stopping or threading.Event()
+        self._port = port = free_port() if len(os.fsencode(self._socket)) > _SOCKET_PATH_BYTES else None
         self._password = secrets.token_urlsafe(24)
         self._resources = contextlib.ExitStack()
         self.url = (
@@ -79,11 +109,9 @@ class EmbeddedServer:
     def __enter__(self) -> "EmbeddedServer":
         binary = _binary()
         with contextlib.ExitStack() as resources:
-            _prepare(self._folder)
+            prepare(self._folder, 0o700)
             lock = resources.enter_context((self._folder / "lock").open("w"))
             _take(lock, self._folder)
-            if self._port is not None:
-                _refuse_taken(self._port)
             # The server inherits the lock: the folder stays locked as long as anyone writes to it.
             process = subprocess.Popen(
                 [binary, "-"],
@@ -91,7 +119,7 @@ class EmbeddedServer:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[lock.fileno()],
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, safe beside threads
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, safe beside threads
             )
             resources.callback(_stop, process)
             assert process.stdin is not None
@@ -117,29 +145,35 @@ class EmbeddedServer:
         """Whether the process runs. One that died can be left and entered again: same URL, same data."""
         return self._process.poll() is None
 
+    @property
+    def status(self) -> int:
+        """How the process ended; waits for its end."""
+        return self._process.wait()
+
     def _config(self) -> str:
         if self._port is None:
             listen = f"port 0\nunixsocket {_quoted(self._socket)}\nunixsocketperm 700"
         else:
             listen = f"port {self._port}\nbind 127.0.0.1\nrequirepass {self._password}"
-        return _CONFIG.format(folder=_quoted(self._folder), log=_quoted(self._log), listen=listen)
+        return _CONFIG.format(folder=_quoted(self._folder), log=_quoted(self.log), listen=listen)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
         with redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0)) as client:
-            while time.monotonic() < deadline:
+            while time.monotonic() < deadline and not self._stopping.is_set():
                 with contextlib.suppress(redis.ConnectionError):  # not listening yet, or still reading its data
                     client.ping()
                     return
                 if process.poll() is not None:
                     raise BusUnavailable(
-                        f"the embedded Redis server could not start: {self._last_words()} (see {self._log})"
+                        f"the embedded Redis server could not start: {self._last_words()} (see {self.log})"
                     )
                 time.sleep(0.01)
-        raise BusUnavailable(f"the embedded Redis server was not ready within {START_SECONDS:.0f} s (see {self._log})")
+        when = "it was to stop" if self._stopping.is_set() else f"{START_SECONDS:.0f} s had passed"
+        raise BusUnavailable(f"the embedded Redis server was not ready before {when} (see {self.log})")
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
         return lines[-1].rpartition("# ")[2] if lines else "it said nothing"
 
 
@@ -159,23 +193,6 @@ def _binary() -> str:
     return str(get_binary_path())
 
 
-def _prepare(folder: Path) -> None:
-    """Make the folder, for us alone, and see that it can be written to."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise BusUnavailable(
-            f"the data folder {folder} cannot be written to ({error.strerror}): choose another one"
-        ) from error
-    free = shutil.disk_usage(folder).free
-    if free < MIN_FREE_BYTES:
-        raise BusUnavailable(
-            f"the disk of the data folder {folder} has {free // 2**20} MB left, {MIN_FREE_BYTES // 2**20} are needed: make room"
-        )
-
-
 def _take(lock: IO[str], folder: Path) -> None:
     """Lock the folder. Raises BusUnavailable where a server keeps its data there already."""
     deadline = time.monotonic() + LOCK_SECONDS
@@ -189,22 +206,6 @@ def _take(lock: IO[str], folder: Path) -> None:
                     f"another server is running on the data folder {folder} already: stop it, or choose another folder"
                 ) from None
         time.sleep(0.05)
-
-
-def _refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise BusUnavailable(f"the port {port} cannot be used ({error.strerror}): choose another one") from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

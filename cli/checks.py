@@ -1,16 +1,11 @@
 """What would keep the service from starting, found before any process starts: one sentence each. It starts nothing."""
 
 import asyncio
-import shutil
 import socket
-import tempfile
-from pathlib import Path
 
 from bus.connection import check, connect
 
 from .errors import Failure
-
-MIN_FREE_BYTES = 200 * 2**20
 
 
 def refuse_taken_port(host: str, port: int) -> None:
@@ -27,24 +22,6 @@ def refuse_taken_port(host: str, port: int) -> None:
             f"cannot listen on {host}:{port} ({error.strerror}): stop what uses it, or set another MAXWELL_PORT or "
             "MAXWELL_HOST (--port, --host)."
         ) from None
-
-
-def refuse_unusable_state(folder: Path) -> None:
-    """Make the state folder. Raise Failure where it cannot be written to or its disk is nearly full."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise Failure(
-            f"the state folder {folder} cannot be used ({error.strerror}): set MAXWELL_STATE_DIR to a writable folder."
-        ) from None
-    if free < MIN_FREE_BYTES:
-        raise Failure(
-            f"only {free // 2**20} MB are free for the state folder {folder}, {MIN_FREE_BYTES // 2**20} are needed: "
-            "free some space, or set MAXWELL_STATE_DIR to a folder elsewhere."
-        )
 
 
 def refuse_unreachable_redis(url: str) -> None:

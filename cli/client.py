@@ -1,8 +1,11 @@
 """A small synchronous client of the HTTP API, for the command line. It knows no Rich and no process."""
 
+import ipaddress
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -12,10 +15,20 @@ from pydantic import BaseModel, TypeAdapter
 from contracts.errors import Problem
 from contracts.jobs import JobView
 
-from .errors import Failure, Unavailable
+from .errors import Failure, Interrupted, Unavailable
 
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 30.0  # a gateway that died is back sooner, and its jobs go on meanwhile
+
+# Sent, perhaps, and perhaps accepted.
+LOST = (
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.CloseError,
+    httpx.ReadTimeout,
+    httpx.WriteTimeout,
+    httpx.RemoteProtocolError,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -23,9 +36,10 @@ Model = TypeVar("Model", bound=BaseModel)
 class Client:
     """One gateway. Every call raises Failure with the problem's sentence where the API answers one."""
 
-    def __init__(self, url: str, token: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=httpx.Timeout(30.0, connect=5.0))
+    def __init__(self, url: str) -> None:
+        # A proxy of the environment leads away from this machine, where it has no service of ours.
+        timeout = httpx.Timeout(30.0, connect=5.0)
+        self._http = httpx.Client(base_url=url, timeout=timeout, trust_env=not _is_here(httpx.URL(url).host))
 
     def __enter__(self) -> "Client":
         return self
@@ -35,10 +49,29 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def submit(self, body: dict[str, Any], idempotency_key: str | None = None) -> JobView:
-        """POST a request; the accepted job."""
-        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return _read(JobView, self._send("POST", "/v1/generations", json=body, headers=headers))
+    def submit(self, body: dict[str, Any], stop: threading.Event | None = None) -> JobView:
+        """POST a request; the accepted job.
+
+        Where the answer is lost on its way, the request is sent again under the same key, which makes no second job. Raises
+        Interrupted where `stop` is set meanwhile.
+        """
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        lost: float | None = None
+        stop = stop or threading.Event()
+        while not stop.is_set():
+            try:
+                return _read(JobView, self._send("POST", "/v1/generations", json=body, headers=headers))
+            except LOST:
+                lost = lost or time.monotonic()
+                if time.monotonic() - lost > PATIENCE_SECONDS:
+                    raise
+            except (httpx.TransportError, Unavailable):
+                if lost is None or time.monotonic() - lost > PATIENCE_SECONDS:  # nothing was sent, or it was refused
+                    raise
+            stop.wait(POLL_SECONDS)
+        raise Interrupted(
+            "stopped before the service had answered; should it have accepted the job, `maxwell jobs` shows it."
+        )
 
     def job(self, job_id: str) -> JobView:
         """The job as it is now."""
@@ -82,12 +115,14 @@ class Client:
         return _read(_Listing, self._send("GET", path, params=query)).data
 
     def ready(self) -> dict[str, Any] | None:
-        """The body of /readyz, or None while nothing answers."""
+        """The body of /readyz, ready or not, or None while nothing answers."""
         try:
             answer = self._http.get("/readyz")
         except httpx.TransportError:
             return None
-        return TypeAdapter(dict[str, Any]).validate_json(answer.content)
+        with suppress(ValueError):
+            return TypeAdapter(dict[str, Any]).validate_json(answer.content)
+        raise _stranger(answer)
 
     def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
         answer = self._http.request(method, path, **options)
@@ -99,6 +134,13 @@ class Client:
         fields = "; ".join(f"{v.pointer}: {v.detail}" for v in problem.errors if v.detail != problem.detail)
         sentence = f"{fields or problem.detail} ({problem.code})"
         raise Unavailable(sentence) if problem.retryable else Failure(sentence)
+
+
+def _is_here(host: str) -> bool:
+    """Whether the address is this machine's own."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 class _Listing(BaseModel):

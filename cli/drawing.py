@@ -43,7 +43,7 @@ def draw(
     meanwhile: Callable[[], None] = lambda: None,
 ) -> JobView:
     """Submit and follow to the end; `stop` cancels the job. `meanwhile` is called at every look. Raises Failure unless it succeeded."""
-    job = client.submit(body)
+    job = client.submit(body, stop)
     with _bar(console) as progress:
         task = progress.add_task("queued", total=job.progress.steps, reward="", judge=job.judge)
         for job in client.watch(job.id, stop, meanwhile):  # noqa: B020 - the same job, later
@@ -100,7 +100,7 @@ def verdict(job: JobView) -> str:
         said = {
             "result": "prefers the steered picture",
             "baseline": "prefers the plain picture",
-            "tie": "contradicts itself: a tie",
+            "tie": "calls it a tie: it has no preference, or its two answers disagree",
         }
         words.append(f"asked blind in both orders, it {said[result.preference]}")
     return (

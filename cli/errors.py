@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import NoReturn
 
 import httpx
@@ -34,10 +35,17 @@ def fail(sentence: str, code: int = 1) -> NoReturn:
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
-    """Errors that we foresee leave as one sentence; a traceback means a bug of ours."""
+def sentences(needs: str = "cli") -> Iterator[None]:
+    """Errors that we foresee leave as one sentence; a traceback means a bug of ours.
+
+    `needs`: the extra whose packages the block imports.
+    """
     try:
         yield
+    except ModuleNotFoundError as error:
+        if error.name is None or find_spec(error.name.partition(".")[0]) is not None:
+            raise  # a part of a package that is there
+        fail(f"the package {error.name} is not installed: pip install 'maxwell[{needs}]'.")
     except MaxwellError as error:
         fail(str(error), error.exit_code if isinstance(error, Failure) else 1)
     except httpx.ConnectError as error:

@@ -42,10 +42,10 @@ def up(host: Host = "127.0.0.1", port: Port = 8000, state: State = STATE) -> Non
 
     Example: `maxwell up --port 9000`
     """
-    from .stack import Stack  # noqa: PLC0415 - client commands need no server packages
-
     console = Console(stderr=True)
-    with sentences():
+    with sentences(needs="all"):
+        from .stack import Stack  # noqa: PLC0415 - client commands need no server packages
+
         stack = Stack(host, port, state, redis_url=os.environ.get("MAXWELL_REDIS_URL"))
         stop_on_signals(stack.stopping)
         with stack:
@@ -67,10 +67,12 @@ def demo(
 
     Example: `maxwell demo --prompt "a cat" --scenario artist`
     """
-    from .stack import Stack, free_port  # noqa: PLC0415
-
     console = Console()
-    with sentences():
+    with sentences(needs="all"):
+        from bus.server import free_port  # noqa: PLC0415
+
+        from .stack import Stack  # noqa: PLC0415
+
         refuse_unwritable(out)
         stack = Stack(
             "127.0.0.1", free_port(), state / "demo", os.environ.get("MAXWELL_REDIS_URL"), logs=state / "logs"
@@ -182,13 +184,13 @@ def gateway() -> None:
 
     Example: `MAXWELL_REDIS_URL=redis://redis:6379 maxwell gateway`
     """
-    from service.main import main  # noqa: PLC0415
-    from service.settings import GatewaySettings  # noqa: PLC0415
-
-    from .checks import refuse_taken_port, refuse_unreachable_redis  # noqa: PLC0415
-
     configure_logs()
-    with sentences():
+    with sentences(needs="gateway"):
+        from service.main import main  # noqa: PLC0415
+        from service.settings import GatewaySettings  # noqa: PLC0415
+
+        from .checks import refuse_taken_port, refuse_unreachable_redis  # noqa: PLC0415
+
         settings = GatewaySettings()
         refuse_taken_port(settings.host, settings.port)
         refuse_unreachable_redis(settings.redis_url)  # later Redis may come and go
@@ -201,10 +203,10 @@ def gpu_worker() -> None:
 
     Example: `MAXWELL_REDIS_URL=redis://redis:6379 MAXWELL_MODELS=embedded maxwell gpu-worker`
     """
-    from workers.gpu_worker import main  # noqa: PLC0415
-
     configure_logs()
-    with sentences():
+    with sentences(needs="worker"):
+        from workers.gpu_worker import main  # noqa: PLC0415
+
         main()
 
 
@@ -214,8 +216,8 @@ def judge_worker() -> None:
 
     Example: `MAXWELL_REDIS_URL=redis://redis:6379 MAXWELL_JUDGES=local maxwell judge-worker`
     """
-    from workers.judge_worker import main  # noqa: PLC0415
-
     configure_logs()
-    with sentences():
+    with sentences(needs="worker"):
+        from workers.judge_worker import main  # noqa: PLC0415
+
         main()

@@ -5,7 +5,6 @@ It knows how to start, watch and end processes; it knows nothing of what they do
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -15,9 +14,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from bus.server import EmbeddedServer, die_with_parent
+import typer
 
-from .checks import refuse_taken_port, refuse_unreachable_redis, refuse_unusable_state
+from bus.server import EmbeddedServer, die_with_parent, prepare
+from contracts.errors import BusUnavailable
+
+from .checks import refuse_taken_port, refuse_unreachable_redis
 from .client import Client
 from .errors import Failure, Interrupted
 
@@ -27,17 +29,34 @@ STOP_SECONDS = 10.0
 LOOK_SECONDS = 0.3
 RESTARTS = 5  # of one process, one soon after the other: then it is a fault to show, not to hide
 STEADY_SECONDS = 60.0  # a process that ran so long had started well
+STOPPED = "stopped before the service was ready."
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # to listen on, and how to reach it from here
 
 
 @dataclass
+class Starts:
+    """How often in a row a process of ours was started, and when last."""
+
+    number: int = 1
+    last: float = field(default_factory=time.monotonic)
+
+    def again(self, role: str, status: int, hint: str) -> None:
+        """Say that the process is started again, and count it. Raises Failure where it keeps dying."""
+        if time.monotonic() - self.last > STEADY_SECONDS:
+            self.number = 0
+        if self.number > RESTARTS:
+            raise Failure(f"the {role} ended {self.number} times, last with status {status}{hint}.")
+        typer.echo(f"maxwell: the {role} ended with status {status}; starting it again.", err=True)
+        self.number, self.last = self.number + 1, time.monotonic()
+
+
+@dataclass
 class Child:
-    """One process of ours: when it was started, and how often in a row."""
+    """One process of ours."""
 
     role: str
     process: subprocess.Popen[bytes]
-    starts: int = 1
-    started: float = field(default_factory=time.monotonic)
+    starts: Starts = field(default_factory=Starts)
 
 
 @dataclass
@@ -60,17 +79,18 @@ class Stack:
         here = EVERYWHERE.get(self.host, self.host)
         self.url = f"http://{f'[{here}]' if ':' in here else here}:{self.port}"
         self._server: EmbeddedServer | None = None
+        self._server_starts = Starts()
         self._children: dict[str, Child] = {}
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> "Stack":
         refuse_taken_port(self.host, self.port)
-        refuse_unusable_state(self.state)
+        prepare(self.state)
         if self.redis_url:
             refuse_unreachable_redis(self.redis_url)
         try:
             if not self.redis_url:
-                self._server = self._resources.enter_context(EmbeddedServer(self.state / "redis"))
+                self._server = self._resources.enter_context(EmbeddedServer(self.state / "redis", self.stopping))
             self._environment = {
                 **os.environ,
                 "MAXWELL_REDIS_URL": self._server.url if self._server else str(self.redis_url),
@@ -81,8 +101,10 @@ class Stack:
             for role in ROLES:
                 self._children[role] = Child(role, self._start(role))
             self._wait_until_ready()
-        except BaseException:
+        except BaseException as error:
             self.stop()
+            if self.stopping.is_set() and isinstance(error, BusUnavailable):
+                raise Interrupted(STOPPED) from None
             raise
         return self
 
@@ -105,19 +127,17 @@ class Stack:
     def mend(self) -> None:
         """Start again what died. Raises Failure for a process that keeps dying, BusUnavailable for a server that will not start."""
         if self._server and not self._server.alive:
+            self._server_starts.again("Redis server", self._server.status, f" (see {self._server.log})")
             self._server.__exit__(None, None, None)
-            self._server.__enter__()
+            try:
+                self._server.__enter__()
+            except BusUnavailable:
+                if not self.stopping.is_set():
+                    raise
         for child in self._children.values():
-            status = child.process.poll()
-            if status is None:
-                continue
-            if time.monotonic() - child.started > STEADY_SECONDS:
-                child.starts = 0
-            if child.starts > RESTARTS:
-                raise Failure(
-                    f"the {child.role} ended {child.starts} times, last with status {status}{self._log_hint(child.role)}."
-                )
-            child.process, child.starts, child.started = self._start(child.role), child.starts + 1, time.monotonic()
+            if (status := child.process.poll()) is not None:
+                child.starts.again(child.role, status, self._log_hint(child.role))
+                child.process = self._start(child.role)
 
     def stop(self) -> None:
         """SIGTERM to all, ten seconds for them to hand over, then SIGKILL; the server last, for they still write to it."""
@@ -141,15 +161,16 @@ class Stack:
             if self.logs is not None:
                 self.logs.mkdir(parents=True, exist_ok=True)
                 output = opened.enter_context((self.logs / f"{role}.log").open("ab"))
+            # -P: no module of the folder that the user is in takes the place of ours.
             # A session of its own keeps the terminal's Ctrl-C away from it: we say when it ends.
             return subprocess.Popen(
-                [sys.executable, "-m", "cli", role],
+                [sys.executable, "-P", "-m", "cli", role],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509 - two system calls, safe beside threads
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, safe beside threads
             )
 
     def _wait_until_ready(self) -> None:
@@ -162,13 +183,13 @@ class Stack:
                             f"the {child.role} ended at start with status {status}{self._log_hint(child.role)}."
                         )
                 answer = client.ready()
-                if answer is not None and answer["status"] == "ready":
+                if answer is not None and answer.get("status") == "ready":
                     self.readiness = answer
                     return
                 if time.monotonic() > deadline:
                     raise Failure(f"the service was not ready within {START_SECONDS:.0f} s; it last said {answer}.")
                 self.stopping.wait(0.1)
-        raise Interrupted("stopped before the service was ready.")
+        raise Interrupted(STOPPED)
 
     def _log_hint(self, role: str) -> str:
         if self.logs is None:
@@ -176,11 +197,3 @@ class Stack:
         log = self.logs / f"{role}.log"
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         return f": {lines[-1]} (see {log})" if lines else f" (see {log})"
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,5 +1,6 @@
 """The gateway as an ASGI app: what it holds, its middleware, its routes. It knows how the parts fit; each part knows itself."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,17 +17,18 @@ from bus.jobs import Jobs
 from . import errors
 from .body import BodyLimit
 from .deps import Gateway
-from .documentation import DESCRIPTION, TAGS, without_default_validation
+from .documentation import DESCRIPTION, TAGS, completed
 from .observation import Metrics, Observed
 from .routes import artifacts, catalog, generations, health, stream
 from .settings import GatewaySettings
+from .tidying import tidy_forever
 
 
 class _App(FastAPI):
     """Documents no answer that it does not give: the framework adds its own 422 to whatever has a parameter."""
 
     def openapi(self) -> dict[str, Any]:
-        return without_default_validation(super().openapi())
+        return completed(super().openapi())
 
 
 def create_app(settings: GatewaySettings) -> FastAPI:
@@ -48,7 +50,12 @@ def create_app(settings: GatewaySettings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with redis:
-            yield
+            tidying = asyncio.create_task(tidy_forever(gateway.jobs, gateway.store), name="tidying")
+            try:
+                yield
+            finally:
+                tidying.cancel()
+                await asyncio.wait([tidying])
 
     app = _App(
         title="Maxwell",

@@ -15,9 +15,9 @@ from contracts.errors import NotFound
 
 from .observation import Metrics
 from .settings import GatewaySettings
+from .views import EXAMPLE_ID
 
 JOB_ID = r"^gen_[0-9a-f]{32}$"
-EXAMPLE_ID = "gen_019ab1f0c2d34e5f60718293a4b5c6d7"
 MAX_WAIT_SECONDS = 60
 
 

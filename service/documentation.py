@@ -1,7 +1,25 @@
 """What the OpenAPI document says beyond the routes' own signatures: problems, headers, examples. It knows no behaviour."""
 
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
+
+from contracts.errors import (
+    BusUnavailable,
+    Conflict,
+    MaxwellError,
+    NotFound,
+    Problem,
+    QueueFull,
+    RequestRefused,
+    Violation,
+)
+from contracts.jobs import Budget, Estimate, JobRecord, JobSpec, JobState, Progress
+from contracts.sampler import SamplerSpec
+from contracts.scenarios import SCENARIOS
+
+from .errors import PLAIN_CODES, UNEXPECTED, problem_content
+from .views import EXAMPLE_ID, job_view
 
 DESCRIPTION = """\
 A diffusion model draws what a judge prefers: at every step candidate pictures are proposed, a judge that cannot be differentiated
@@ -27,6 +45,20 @@ _WHY = {
     500: "The gateway failed unexpectedly.",
     503: "Redis is away, or no worker is running.",
 }
+_OURS: dict[int, type[MaxwellError]] = {
+    404: NotFound, 409: Conflict, 422: RequestRefused, 429: QueueFull, 503: BusUnavailable
+}  # fmt: skip
+_DETAIL = {
+    400: "the body is not JSON (Expecting value at character 0): correct it",
+    404: f"there is no job {EXAMPLE_ID}: it never was, or it has been removed",
+    409: f"the job {EXAMPLE_ID} is running: cancel it, then delete it",
+    413: "the body is longer than 1048576 bytes, the most that is read: shorten it",
+    415: "the body comes as text/plain: send JSON with Content-Type: application/json",
+    422: "the request is not valid: correct what `errors` names",
+    429: "1000 jobs wait already, as many as may: try again later",
+    500: UNEXPECTED,
+    503: str(BusUnavailable.public),
+}
 _RETRY_AFTER = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer", "minimum": 0}}}
 SUBMISSION_EXAMPLES: dict[str, Any] = {
     "short": {"summary": "The least", "value": {"prompt": "a red apple", "scenario": "teacher"}},
@@ -43,7 +75,18 @@ SUBMISSION_EXAMPLES: dict[str, Any] = {
         },
     },
 }
-ACCEPTED: dict[str, Any] = {
+_SPEC = JobSpec(
+    id=EXAMPLE_ID, prompt="a red apple", negative_prompt="", scenario="teacher", scenario_text=SCENARIOS["teacher"].text,
+    judge="local", model="embedded", sampler=SamplerSpec(guidance=5.0), seed=7, width=128, height=128, budget=Budget(),
+    on_judge_failure="skip", priority="normal", metadata={}, created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+)  # fmt: skip
+JOB_EXAMPLE: dict[str, Any] = job_view(
+    JobRecord(spec=_SPEC, state=JobState.QUEUED, progress=Progress(steps=_SPEC.sampler.steps)),
+    position=1,
+    estimate=Estimate(network_rows=288, judge_calls=15, seconds=9.5),
+).model_dump(mode="json")
+JOB_ANSWER: dict[str, Any] = {"content": {"application/json": {"example": JOB_EXAMPLE}}}
+ACCEPTED: dict[str, Any] = JOB_ANSWER | {
     "description": "Accepted: the job is written down and will end in exactly one terminal state.",
     "headers": {
         "Location": {"description": "Where the job is.", "schema": {"type": "string"}},
@@ -98,34 +141,46 @@ def content(media_type: str, description: str) -> dict[str, Any]:
     return {"description": description, "headers": headers, "content": {media_type: {"schema": schema}}}
 
 
-def without_default_validation(document: dict[str, Any]) -> dict[str, Any]:
-    """The document without the framework's validation errors, which our error table never sends. Changes it in place."""
+def completed(document: dict[str, Any]) -> dict[str, Any]:
+    """The framework's document made true, in place.
+
+    It holds no validation errors of the framework's own, which our error table never sends, and the example of a job has the nulls
+    that the framework leaves out.
+    """
     for path in document["paths"].values():
         for operation in path.values():
-            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
-                del operation["responses"]["422"]
+            answers = operation["responses"]
+            if "application/json" in answers.get("422", {}).get("content", {}):
+                del answers["422"]
+            for answer in answers.values():
+                if "example" in (body := answer.get("content", {}).get("application/json", {})):
+                    body["example"] = JOB_EXAMPLE
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
     return document
 
 
 def _problem(status: int) -> dict[str, Any]:
-    example = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": _WHY[status],
-        "code": "validation_failed"
-        if status == HTTPStatus.UNPROCESSABLE_ENTITY
-        else "not_found"
-        if status == HTTPStatus.NOT_FOUND
-        else "…",
-        "retryable": status in (429, 503),
-    }
+    """Example and headers come from the class that is answered with this status, or from the table of the framework's own."""
+    ours = _OURS.get(status)
+    problem = Problem(
+        title=ours.title if ours else HTTPStatus(status).phrase,
+        status=status,
+        detail=_DETAIL[status],
+        code=ours.code if ours else PLAIN_CODES[status],
+        retryable=ours.retryable if ours else False,
+        instance=f"/v1/generations/{EXAMPLE_ID}" if status in (404, 409) else "/v1/generations",
+        errors=(Violation(pointer="/prompt", detail="String should have at least 1 character"),)
+        if status == 422
+        else (),
+    )
     answer: dict[str, Any] = {
         "description": _WHY[status],
         "content": {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": problem_content(problem),
+            }
         },
     }
-    return answer | ({"headers": _RETRY_AFTER} if status in (429, 503) else {})
+    return answer | ({"headers": _RETRY_AFTER} if problem.retryable else {})

@@ -17,7 +17,15 @@ from contracts.errors import MaxwellError, Problem, Violation, problem_of
 
 TRY_AGAIN = timedelta(seconds=5)  # for what passes by itself and says no time of its own
 MAX_VIOLATIONS = 20  # a body may hold very many mistakes
-_CODES = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed", 413: "too_large", 415: "not_json"}
+UNEXPECTED = "the gateway failed unexpectedly: its log has the details under the X-Request-Id of this answer"
+PLAIN_CODES = {
+    400: "malformed_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "not_json",
+    500: "internal",
+}
 
 log = structlog.get_logger()
 
@@ -28,11 +36,15 @@ class ProblemResponse(JSONResponse):
     media_type = "application/problem+json"
 
     def __init__(self, problem: Problem, headers: Mapping[str, str] | None = None) -> None:
-        content = {key: value for key, value in problem.model_dump().items() if value not in (None, ())}
-        super().__init__(content, status_code=problem.status, headers=headers)
+        super().__init__(problem_content(problem), status_code=problem.status, headers=headers)
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content).encode("ascii")
+
+
+def problem_content(problem: Problem) -> dict[str, Any]:
+    """The problem as JSON, without what it has nothing to say about."""
+    return {key: value for key, value in problem.model_dump(mode="json").items() if value not in (None, [])}
 
 
 def install(app: FastAPI) -> None:
@@ -65,8 +77,7 @@ def install(app: FastAPI) -> None:
 
 def unexpected(path: str) -> ProblemResponse:
     """The answer where something failed that should not fail. What it was is in the log, under the request's id."""
-    detail = "the gateway failed unexpectedly: its log has the details under the X-Request-Id of this answer"
-    return ProblemResponse(_plain(HTTPStatus.INTERNAL_SERVER_ERROR, detail, path))
+    return ProblemResponse(_plain(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED, path))
 
 
 def pointer(location: Sequence[str | int], body: Any) -> str:
@@ -116,5 +127,5 @@ def _methods(app: FastAPI, request: Request) -> str:
 
 
 def _plain(status: int, detail: str, path: str) -> Problem:
-    code = _CODES.get(status, "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "refused")
+    code = PLAIN_CODES.get(status, "refused")
     return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, code=code, instance=path)

@@ -1,7 +1,9 @@
 """What a job is likely to take, from its spec and the cards of its model and judge. It knows no network; it counts its rows."""
 
+import math
+
 from contracts.jobs import Estimate, JobSpec
-from contracts.judging import JudgeCard
+from contracts.judging import COMPARISON_CALLS, JudgeCard
 from contracts.models import ModelCard
 from contracts.sampler import PRESETS, SamplerSpec
 
@@ -11,17 +13,20 @@ RHO = 7.0
 def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
     """Rows, judge calls, and seconds and dollars where the cards say what one costs. Waiting in line is not counted.
 
-    It takes the judge to have an opinion at every step.
+    It takes the judge to have an opinion at every step, at its first attempt.
     """
     sampler = spec.sampler
     guided = steered_steps(sampler, model) if sampler.method == "demon" else 0
-    checks = judge.kind == "scoring" and sampler.check is not False
-    asks = guided * (1 + checks) + (sampler.method == "best_of_n")
-    asks += 1 if judge.kind == "scoring" else 2  # the result against the baseline; a preference is asked in both orders
-    if spec.budget.judge_calls is not None:
-        asks = min(asks, spec.budget.judge_calls)
-        guided = min(guided, asks // (1 + checks))
-    rows = _own_rows(sampler, model, guided, checks) + _ode_rows(sampler, sampler.steps)  # and the baseline's
+    checks = sampler.checked_by(judge.kind)
+    steering, comparison = guided * (1 + checks) + (sampler.method == "best_of_n"), _comparison(spec, judge)
+    if (cap := spec.budget.judge_calls) is not None:
+        steering = min(steering, spec.budget.steering_calls(COMPARISON_CALLS[judge.kind]) or 0)
+        guided = min(guided, math.ceil(steering / (1 + checks)))
+        comparison = comparison if steering + comparison <= cap else 0
+    asks = steering + comparison
+    rows = _own_rows(sampler, model, guided, checks)
+    if sampler.method != "pf_ode":  # whose picture is its own baseline
+        rows += _ode_rows(sampler, sampler.steps)
     rows *= 1 if sampler.guidance == 1.0 else 2
     return Estimate(
         network_rows=rows,
@@ -31,6 +36,13 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
         else None,
         cost_usd=None if judge.cost_per_ask_usd is None else asks * judge.cost_per_ask_usd,
     )
+
+
+def _comparison(spec: JobSpec, judge: JudgeCard) -> int:
+    """Calls to compare the result with its baseline. The plain picture is scored, but nobody chooses between it and itself."""
+    if spec.sampler.method == "pf_ode" and judge.kind == "selecting":
+        return 0
+    return COMPARISON_CALLS[judge.kind]
 
 
 def steered_steps(sampler: SamplerSpec, model: ModelCard) -> int:

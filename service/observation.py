@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from urllib.parse import quote
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -78,7 +79,7 @@ class Observed:
             except Exception:
                 if answered:  # the server cuts the connection: half an answer must not look like a whole one
                     raise
-                log.exception("request failed unexpectedly", method=scope["method"], path=scope["path"])
+                log.exception("request failed unexpectedly", method=scope["method"], path=_path(scope))
                 await unexpected(scope["path"])(scope, receive, observed_send)
 
     def _note(self, scope: Scope, status: int, seconds: float) -> None:
@@ -87,4 +88,9 @@ class Observed:
         self._metrics.requests.labels(method, route, status).inc()
         self._metrics.seconds.labels(method, route).observe(seconds)
         note = log.debug if method == "GET" and status < 400 else log.info  # polls would drown everything else
-        note("request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4))
+        note("request", method=scope["method"], path=_path(scope), status=status, seconds=round(seconds, 4))
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent, in plain ASCII: what it stands for may hold a terminal's control characters."""
+    return quote(scope.get("raw_path") or scope["path"], safe="/%:@!$&'()*+,;=")

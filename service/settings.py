@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from artifacts.location import default_url
+
 
 class GatewaySettings(BaseSettings):
     """What the gateway needs to know."""
@@ -17,7 +19,7 @@ class GatewaySettings(BaseSettings):
         None, description="Object store of the pictures; by default a folder under state_dir."
     )
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535, description="0: any free port.")
+    port: int = Field(8000, ge=1, le=65535)
     queue_limit: int = Field(1000, ge=1, description="Jobs that may wait; beyond them a request is answered 429.")
     max_body_bytes: int = Field(2**20, ge=1, description="A longer request body is answered 413.")
     keep_alive_seconds: float = Field(15.0, gt=0, description="A comment on idle event streams, so proxies keep them.")
@@ -25,4 +27,4 @@ class GatewaySettings(BaseSettings):
     @property
     def pictures_url(self) -> str:
         """The object store's URL."""
-        return self.store_url or f"file://{(self.state_dir / 'artifacts').resolve()}"
+        return self.store_url or default_url(self.state_dir)

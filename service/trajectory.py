@@ -4,7 +4,7 @@ It knows audit rows and how to draw them; it knows no job, no store and no plott
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -13,6 +13,7 @@ from contracts.jobs import StepAudit
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 72, 24, 64, 72
 X_LABELS = 12  # more would run into one another
+LARGEST = 1e300  # what lies beyond is drawn there: differences and sums would overflow
 
 _STYLE = """
 text{font:12px system-ui,sans-serif}.title{font-size:16px;font-weight:600}
@@ -50,7 +51,8 @@ def trajectory_svg(rows: Sequence[StepAudit], title: str) -> str:
             f'<text class="tick" x="{WIDTH / 2}" y="{HEIGHT / 2}" text-anchor="middle">No step has been judged.</text>'
         )
         return _document(title, body)
-    ticks = nice_ticks(min(p.low for p in plotted), max(p.high for p in plotted))
+    values = [v for p in plotted for v in (p.low, p.high, p.taken) if v is not None]
+    ticks = nice_ticks(min(values), max(values))  # what was taken may have been scored apart from the candidates
     step_x = (WIDTH - LEFT - RIGHT) / max(1, len(plotted) - 1)
     step_y = (HEIGHT - TOP - BOTTOM) / (ticks[-1] - ticks[0])
     xs = [LEFT + i * step_x for i in range(len(plotted))] if len(plotted) > 1 else [(LEFT + WIDTH - RIGHT) / 2]
@@ -82,22 +84,27 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 def _point(row: StepAudit) -> Point | None:
     values = row.measured if row.measured is not None else row.scores
-    known = [value for value in values if value is not None and math.isfinite(value)]
+    known = _drawable(values)
     if not known:
         return None
     return Point(row.step, row.sigma, min(known), sum(known) / len(known), max(known), _taken(row, values))
 
 
+def _drawable(values: Iterable[float | None]) -> list[float]:
+    return [min(LARGEST, max(-LARGEST, v)) for v in values if v is not None and math.isfinite(v)]
+
+
 def _taken(row: StepAudit, values: Sequence[float | None]) -> float | None:
     """The reward of what the step went on with: the candidate, z* where it was checked, else the mean of what z* leans to."""
     if row.taken.startswith("candidate:"):
-        return values[int(row.taken.removeprefix("candidate:"))]
-    if row.taken != "mixed":
-        return None
-    if row.check_score is not None:
-        return row.check_score if row.measured is None else None
-    leaned = [v for v, b in zip(values, row.weights, strict=False) if v is not None and b > 0]
-    return sum(leaned) / len(leaned) if leaned else None
+        counted = _drawable([values[int(row.taken.removeprefix("candidate:"))]])
+    elif row.taken != "mixed":
+        counted = []
+    elif row.check_score is not None:
+        counted = _drawable([row.check_score]) if row.measured is None else []
+    else:
+        counted = _drawable(v for v, b in zip(values, row.weights, strict=False) if b > 0)
+    return sum(counted) / len(counted) if counted else None
 
 
 def _y_axis(ticks: list[float], y: Callable[[float], float]) -> str:

@@ -7,6 +7,8 @@ from pydantic import BaseModel
 from bus.jobs import Jobs
 from contracts.jobs import Estimate, JobRecord, JobState, JobView
 
+EXAMPLE_ID = "gen_019ab1f0c2d34e5f60718293a4b5c6d7"
+
 Item = TypeVar("Item")
 
 

@@ -49,9 +49,13 @@ def no_leaked_keys(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def leaked_keys(client: sync_redis.Redis) -> list[str]:
-    """The keys without a time to live that are neither named permanent nor a living job's."""
+    """The keys without a time to live that are neither named permanent, nor a living job's, nor of a name that waits in a queue."""
     names = [key.decode() for key in client.scan_iter(count=1000) if client.ttl(key) == -1]
-    return [name for name in names if not (_permanent(name) or _of_living_job(client, name))]
+    return [
+        name
+        for name in names
+        if not (_permanent(name) or _of_living_job(client, name) or _of_waiting_name(client, name))
+    ]
 
 
 def _permanent(name: str) -> bool:
@@ -63,6 +67,17 @@ def _of_living_job(client: sync_redis.Redis, name: str) -> bool:
         return False
     state: Any = client.hget(name.partition("}")[0] + "}", "state")
     return state is not None and not JobState(state.decode()).terminal
+
+
+def _of_waiting_name(client: sync_redis.Redis, key: str) -> bool:
+    """The queue engine keeps records beside each name until somebody has done its work."""
+    queue = key.partition(":")[0]
+    if queue != "gpu" and not queue.startswith("judge-"):
+        return False
+    handed_over: Any = client.xrange(f"{queue}:stream")
+    delayed: Any = client.zrange(f"{queue}:queue", 0, -1)
+    waiting = [fields[b"key"] for _, fields in handed_over] + delayed
+    return any(key.endswith(f":{name.decode()}") for name in waiting)
 
 
 async def wait_until(

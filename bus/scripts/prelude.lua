@@ -39,6 +39,13 @@ local function leave_line(id)
   if redis.call('LLEN', line) == 0 then redis.call('LREM', TURN:format(priority), 0, owner) end
 end
 
+-- Remove an open ask with its pictures.
+local function drop_ask(id, name, pictures)
+  local asks = ASKS:format(id)
+  redis.call('HDEL', asks, name .. '/ask', name .. '/bell', name .. '/reached')
+  for i = 0, pictures - 1 do redis.call('HDEL', asks, name .. '/' .. i) end
+end
+
 -- End a living job: state, event, and a time to live on every key it has.
 local function conclude(id, state)
   local job = JOB:format(id)

@@ -1,6 +1,7 @@
 """Jobs over HTTP: submit, look, list, cancel, delete. It knows headers and statuses; what a request means is `submission`'s."""
 
 import asyncio
+import re
 from contextlib import aclosing, suppress
 from math import ceil
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from contracts.jobs import Estimate, JobRecord, JobRequest, JobState, JobView
 from .. import submission
 from ..body import json_only
 from ..deps import JOB_ID, Gateway, GatewayDep, IdempotencyKey, JobId, WaitSeconds
-from ..documentation import ACCEPTED, SUBMISSION_EXAMPLES, problems
+from ..documentation import ACCEPTED, JOB_ANSWER, SUBMISSION_EXAMPLES, problems
 from ..estimate import estimate
 from ..views import JobPage, current_view, job_url, job_view
 
@@ -79,7 +80,7 @@ async def list_jobs(
     summary="Look at a job",
     response_model=JobView,
     responses={
-        200: {"headers": {"ETag": {"description": "Changes with the job.", "schema": {"type": "string"}}}},
+        200: JOB_ANSWER | {"headers": {"ETag": {"description": "Changes with the job.", "schema": {"type": "string"}}}},
         304: {"description": "The job is as the ETag in If-None-Match says."},
         **problems(404, 503),
     },
@@ -88,13 +89,13 @@ async def get(
     job_id: JobId,
     response: Response,
     gateway: GatewayDep,
-    if_none_match: Annotated[str | None, Header(description="An ETag from before.")] = None,
+    if_none_match: Annotated[str | None, Header(description="An ETag from before, several, or `*`.")] = None,
 ) -> JobView | Response:
     """The job as it is now."""
     view = await current_view(gateway.jobs, await gateway.jobs.get(job_id))
     etag = f'W/"{view.version}-{view.queue_position or 0}"'
     headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if if_none_match == etag:
+    if _matches(if_none_match, etag):
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
     return view
@@ -104,7 +105,7 @@ async def get(
     "/v1/generations/{job_id}/cancel",
     operation_id="cancel_generation",
     summary="Cancel a job",
-    responses=problems(404, 409, 503),
+    responses={200: JOB_ANSWER, **problems(404, 409, 503)},
 )
 async def cancel(job_id: JobId, gateway: GatewayDep) -> JobView:
     """A waiting job ends now, a running one at its next step. Canceling again changes nothing."""
@@ -155,6 +156,13 @@ async def _ended(gateway: Gateway, record: JobRecord, seconds: float) -> JobReco
                     pass  # the stream ends with the job
         return await gateway.jobs.get(record.spec.id)
     return record
+
+
+def _matches(if_none_match: str | None, etag: str) -> bool:
+    """Whether the header names this weak tag (RFC 9110: a list, weak and strong tags alike, or `*` for any)."""
+    sent = if_none_match or ""
+    opaque = etag.removeprefix("W/")
+    return sent.strip() == "*" or opaque in re.findall(r'"[^"]*"', sent)
 
 
 def _look_again(expected: Estimate | None) -> int:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+from structlog.testing import capture_logs
+
 from bus.asks import Asks, JudgeHandler
 from bus.connection import Client
 from bus.jobs import Jobs
@@ -114,9 +116,79 @@ async def test_a_judge_that_stays_away_is_a_failure_and_leaves_nothing(redis: Cl
         assert isinstance(answer, JudgeFailure)
         assert answer.code == "judge_unavailable"
         assert "'absent'" in answer.detail
+        assert answer.usage.calls == 0
         assert await redis.exists(f"job:{{{job_id}}}:asks") == 0
         assert await redis.xlen("judge-absent:stream") == 0
         assert not [key for key in await redis.keys("judge-*") if b":runs:" in key]
+
+
+async def test_one_who_gives_up_takes_nothing_from_another_who_waits(redis: Client) -> None:
+    """A stalled worker wakes, waits for the rest of its time and gives up; the job's new owner waits for the same ask."""
+    judge = Judge()
+    async with job(redis) as job_id, Asks(redis, lease=LEASE) as zombie, Asks(redis, lease=LEASE) as owner:
+        patience = 1.0
+        given_up = asyncio.create_task(zombie.ask(ask(job_id, seconds=patience), PICTURES))
+        await wait_until(lambda: zombie._bell._reader is not None, "the first one waits")
+        waiting = asyncio.create_task(owner.ask(ask(job_id), PICTURES))
+        failure = await given_up
+        assert isinstance(failure, JudgeFailure)
+        assert (failure.code, failure.usage.calls) == ("judge_unavailable", 0), "no judge was reached"
+        assert await redis.hkeys(f"job:{{{job_id}}}:asks") == [b"0:1:0/ask", b"0:1:0/bell", b"0:1:0/0", b"0:1:0/1"]
+        async with judge_worker(redis, judge):
+            assert await waiting == VERDICT
+    assert len(judge.asked) == 1
+
+
+async def test_pictures_that_were_lost_are_sent_again(redis: Client) -> None:
+    judge = Judge()
+    async with job(redis) as job_id, Asks(redis, lease=LEASE) as asks:
+        waiting = asyncio.create_task(asks.ask(ask(job_id), PICTURES))
+
+        async def put() -> bool:
+            return bool(await redis.hexists(f"job:{{{job_id}}}:asks", "0:1:0/ask"))
+
+        await wait_until(put, "the ask is up")
+        await redis.delete(f"job:{{{job_id}}}:asks")
+        async with judge_worker(redis, judge):
+            assert await waiting == VERDICT
+    assert [pictures for _, pictures in judge.asked] == [PICTURES]
+
+
+async def test_a_call_that_was_made_is_counted_though_its_answer_came_too_late(redis: Client) -> None:
+    judge = Judge()
+    judge.may_answer.clear()
+    async with job(redis) as job_id, judge_worker(redis, judge), Asks(redis, lease=LEASE) as asks:
+        answer = await asks.ask(ask(job_id, seconds=1.5), PICTURES)
+        assert isinstance(answer, JudgeFailure)
+        assert (answer.code, answer.usage.calls, len(judge.asked)) == ("judge_unavailable", 1, 1)
+        assert await redis.exists(f"job:{{{job_id}}}:asks") == 0
+        judge.may_answer.set()
+
+
+async def test_a_verdict_stored_before_the_deadline_is_found_after_it(redis: Client) -> None:
+    async with job(redis) as job_id, Asks(redis, lease=LEASE) as asks:
+        await asks._write(args=[job_id, "0:1:0", f"{job_id}:0:1:0", VERDICT.model_dump_json(), 2])
+        late = ask(job_id).model_copy(update={"deadline": datetime.now(UTC) - timedelta(seconds=1)})
+        assert await asks.ask(late, PICTURES) == VERDICT
+
+
+async def test_a_reader_that_died_is_replaced_by_the_next_listener(redis: Client) -> None:
+    async with (
+        job(redis) as job_id,
+        Asks(redis, lease=LEASE) as asks,
+        judge_worker(redis, Judge()),
+        asks._bell.listen("somebody else"),
+    ):
+        with capture_logs() as logs:
+            asks._bell._last = "no stream id"
+            await wait_until(lambda: asks._bell._reader is not None and asks._bell._reader.done(), "it dies")
+            await asyncio.sleep(0)
+        assert any("reader died" in log["event"] for log in logs)
+        asks._bell._last = "0-0"
+        assert await asks.ask(ask(job_id), PICTURES) == VERDICT
+        reader = asks._bell._reader
+        assert reader is not None
+        assert not reader.done()
 
 
 async def test_a_late_judge_is_not_called(redis: Client) -> None:
@@ -186,7 +258,7 @@ async def test_a_canceled_job_waits_for_no_judge(redis: Client) -> None:
         await jobs.cancel(job_id)
         answer = await waiting
         assert isinstance(answer, JudgeFailure)
-        assert answer.code == "canceled"
+        assert (answer.code, answer.usage.calls) == ("canceled", 0)
         await jobs.finish(job_id, claim.epoch, JobState.CANCELED)
 
 

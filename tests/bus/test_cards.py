@@ -43,6 +43,15 @@ async def test_a_model_stays_while_one_of_its_workers_lives(redis: Client) -> No
         assert await cards.models() == {"toy": MODEL}
 
 
+async def test_a_card_that_cannot_be_read_hides_no_other(redis: Client) -> None:
+    """A newer version's worker, during an update."""
+    cards = Cards(redis)
+    async with cards.published("gpu-1", models=[MODEL]), cards.published("gpu-2", judges=[JUDGE]):
+        await redis.set(keys.CARD % "gpu-2", '{"name": "gpu-2", "models": "elsewhere"}', ex=15)
+        assert await cards.models() == {"toy": MODEL}
+        assert [worker.name for worker in await cards.workers()] == ["gpu-1"]
+
+
 async def test_a_worker_that_died_is_forgotten(redis: Client) -> None:
     cards = Cards(redis)
     await cards.publish(WorkerCard(name="dead", models=(MODEL,)))

@@ -8,7 +8,7 @@ import pytest
 
 from bus.connection import Client
 from bus.jobs import MAX_CRASHES, Jobs
-from contracts.errors import Conflict, Fenced, Problem
+from contracts.errors import Conflict, Fenced, Problem, StoreUnavailable
 from contracts.jobs import JobState, Progress, Result, Usage
 
 from .builders import STEPS, claimed, commit, submitted
@@ -170,7 +170,7 @@ async def test_a_deadline_ends_waiting_jobs_and_those_nobody_ends(redis: Client)
     assert await jobs.claim(late, "w") is None, "a worker does not begin it"
     running = (await claimed(jobs, deadline=datetime.now(UTC) + timedelta(hours=1))).record.spec.id
     await redis.zadd("jobs:deadlines", {running: past.timestamp() * 1000})
-    await jobs.sweep()
+    await jobs.expire()
     states = [(await jobs.get(job)).state for job in (waiting, late, running, in_time)]
     assert states == [JobState.EXPIRED] * 3 + [JobState.QUEUED]
     assert await jobs.position(in_time) == 1
@@ -180,7 +180,7 @@ async def test_a_worker_has_time_to_end_its_overdue_job_itself(redis: Client) ->
     jobs = Jobs(redis)
     claim = await claimed(jobs, deadline=datetime.now(UTC) + timedelta(hours=1))
     await redis.zadd("jobs:deadlines", {claim.record.spec.id: datetime.now(UTC).timestamp() * 1000})
-    await jobs.sweep()
+    await jobs.expire()
     assert (await jobs.get(claim.record.spec.id)).state is JobState.RUNNING
     await jobs.finish(claim.record.spec.id, claim.epoch, JobState.EXPIRED)
 
@@ -197,15 +197,54 @@ async def test_silent_jobs_are_named_for_a_new_hand_over_once_in_a_while(redis: 
     await jobs.finish(fresh.record.spec.id, fresh.epoch, JobState.SUCCEEDED)
 
 
-async def test_the_listing_forgets_removed_jobs(redis: Client) -> None:
+async def test_a_removed_job_is_forgotten_after_what_is_kept_of_it_elsewhere(redis: Client) -> None:
+    """Were it forgotten first, a crash in between would leave its pictures to nobody."""
     jobs = Jobs(redis)
     claim = await claimed(jobs, owner="an owner with spaces")
     job_id = claim.record.spec.id
     await jobs.finish(job_id, claim.epoch, JobState.SUCCEEDED)
-    await jobs.sweep()
-    assert await redis.zcard("jobs:all") == 1
+    asked: list[str] = []
+
+    async def remove(job: str) -> None:
+        asked.append(job)
+        if len(asked) == 1:
+            raise StoreUnavailable("the disk is away")
+
+    await jobs.remove_old(remove)
+    assert asked == [], "its time has not come"
     await redis.zadd("jobs:ended", {f"{job_id} an owner with spaces": 1}, xx=True)
     await redis.delete(f"job:{{{job_id}}}")
     assert await jobs.list(None, 5) == ([], None)
-    await jobs.sweep()
+    with pytest.raises(StoreUnavailable):
+        await jobs.remove_old(remove)
+    assert await redis.zcard("jobs:ended") == 1
+    await jobs.remove_old(remove)
+    assert asked == [job_id, job_id]
     assert await redis.exists("jobs:all", "jobs:of:an owner with spaces", "jobs:ended") == 0
+
+
+async def test_one_job_that_cannot_be_removed_keeps_no_other(redis: Client) -> None:
+    jobs = Jobs(redis, retention=timedelta(0))
+    first, second = await claimed(jobs), await claimed(jobs)
+    for claim in (first, second):
+        await jobs.finish(claim.record.spec.id, claim.epoch, JobState.SUCCEEDED)
+
+    async def remove(job: str) -> None:
+        if job == first.record.spec.id:
+            raise StoreUnavailable("not ours to remove")
+
+    with pytest.raises(StoreUnavailable):
+        await jobs.remove_old(remove)
+    assert await redis.zrange("jobs:ended", 0, -1) == [f"{first.record.spec.id} anonymous".encode()]
+
+
+async def test_a_job_that_nobody_holds_is_canceled_at_once(redis: Client) -> None:
+    """No worker may come for a long time: it must not wait for one in order to end."""
+    jobs = Jobs(redis)
+    handed, canceling = await claimed(jobs), await claimed(jobs)
+    await jobs.hand_back(handed.record.spec.id, handed.epoch)
+    assert (await jobs.cancel(handed.record.spec.id)).state is JobState.CANCELED
+    assert (await jobs.cancel(canceling.record.spec.id)).state is JobState.CANCELING
+    await jobs.hand_back(canceling.record.spec.id, canceling.epoch)
+    assert (await jobs.get(canceling.record.spec.id)).state is JobState.CANCELED
+    assert await redis.exists("jobs:running") == 0

@@ -4,10 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
-from bus.connection import Client
+from structlog.testing import capture_logs
+
+from bus.connection import Client, connect
 from bus.jobs import Jobs
 from bus.queue import Handler, JobQueue, Queue
+from bus.server import EmbeddedServer
 from contracts.jobs import JobState
 
 from ..conftest import wait_until
@@ -198,6 +202,22 @@ async def test_a_job_longer_than_the_lease_is_not_started_twice(redis: Client) -
             asyncio.get_running_loop().call_later(2.5 * LEASE.total_seconds(), draw.go_on.set)
             await wait_for_end(jobs, [job_id])
     assert (await jobs.get(job_id)).epoch == 1
+
+
+async def test_a_full_redis_ends_no_worker(tmp_path: Path) -> None:
+    with EmbeddedServer(tmp_path) as server, capture_logs() as logs:
+        async with connect(server.url, patience=timedelta(seconds=0.2)) as redis:
+            jobs = Jobs(redis)
+            job_id = await submitted(jobs)
+            async with JobQueue(redis, lease=LEASE) as queue:
+                await redis.config_set("maxmemory", 1)
+                task = asyncio.create_task(queue.run(Draw(jobs), room=8))
+                await wait_until(lambda: task.done() or any("is full" in str(log) for log in logs), "Redis is full")
+                assert not task.done()
+                await redis.config_set("maxmemory", 0)
+                await wait_for_end(jobs, [job_id])
+                task.cancel()
+                await asyncio.wait([task])
 
 
 async def test_a_name_taken_out_leaves_nothing(redis: Client) -> None:

@@ -124,6 +124,8 @@ class JobMachine(RuleBasedStateMachine):
         self.runner.run(self.bus.hand_back(job_id, epoch))
         if model := self.owns(job_id, epoch):
             model.held = False
+            if model.cancel:
+                model.change(JobState.CANCELED)
 
     @rule(job_id=jobs)
     def cancel(self, job_id: str) -> None:
@@ -133,7 +135,7 @@ class JobMachine(RuleBasedStateMachine):
                 self.runner.run(self.bus.cancel(job_id))
             return
         self.runner.run(self.bus.cancel(job_id))
-        if model.state is JobState.QUEUED:
+        if not model.state.terminal and not model.held:
             model.change(JobState.CANCELED)
         elif model.state is JobState.RUNNING:
             model.change(JobState.CANCELING)

@@ -121,6 +121,18 @@ async def test_a_deleted_job_leaves_no_key(redis: Client) -> None:
     assert not again.replayed
 
 
+async def test_a_deleted_job_takes_no_newer_jobs_idempotency_record(redis: Client) -> None:
+    jobs, key = Jobs(redis), Idempotency("k", "f")
+    old, new = spec(), spec()
+    await jobs.submit(old, steps=STEPS, idempotency=key, queue_limit=9)
+    await jobs.cancel(old.id)
+    (record,) = await redis.keys("idempotency:*")
+    await redis.delete(record)  # as its time to live does after a day
+    await jobs.submit(new, steps=STEPS, idempotency=key, queue_limit=9)
+    await jobs.delete(old.id)
+    assert (await jobs.submit(spec(), steps=STEPS, idempotency=key, queue_limit=9)).job_id == new.id
+
+
 async def test_ended_jobs_go_away_after_their_retention(redis: Client) -> None:
     jobs = Jobs(redis, retention=timedelta(seconds=1))
     claim = await claimed(jobs)
@@ -144,5 +156,8 @@ def test_the_leak_check_finds_leaks(redis_url: str) -> None:
         client.set("job:{gone}:verdicts", 1)
         client.set("bounded", 1, ex=60)
         client.rpush("line:high", "owner")
-        assert sorted(leaked_keys(client)) == ["forgotten", "job:{gone}:verdicts"]
+        client.hset("judge-x:runs:forgotten", "state", "queued")
+        client.hset("judge-x:runs:waiting", "state", "queued")
+        client.xadd("judge-x:stream", {"key": "waiting"})
+        assert sorted(leaked_keys(client)) == ["forgotten", "job:{gone}:verdicts", "judge-x:runs:forgotten"]
         client.flushall()

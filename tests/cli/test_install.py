@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ("sh", "dirname", "cat", "cksum", "df", "awk", "tr", "grep", "tail", "printf", "mkdir", "cp", "chmod")
+TOOLS = ("sh", "dirname", "cat", "cksum", "df", "awk", "tr", "grep", "tail", "printf", "mkdir", "cp", "rm", "chmod")
 # What `python3` does in these tests: it is new enough, and makes a .venv whose pip does as PIP says.
 PYTHON = """#!/bin/sh
 case "$1$2" in
--cimport*) exit 0 ;;
--mvenv) mkdir -p .venv/bin && cp "$STUBS/pip" .venv/bin/python && cp "$STUBS/pip" .venv/bin/pip ;;
+-cimport*) echo "${VERSION:-3.11}" ;;
+-mvenv)
+    echo "$*" >>venv-calls
+    mkdir -p .venv/bin && rm -f .venv/bin/python && cp "$STUBS/pip" .venv/bin/python && cp "$STUBS/pip" .venv/bin/pip ;;
 esac
 """
+NEED = "about 2 GB with a CPU build of torch, about 8 GB with the CUDA build that PyPI gives on x86-64 Linux"
 PIP_WORKS = '#!/bin/sh\necho "$*" >>pip-calls\n'
 OLD_PYTHON = '#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.9.2" && exit 0\nexit 1\n'
 NO_VENV = '#!/bin/sh\n[ "$2" = venv ] && { echo "ensurepip is not available" >&2; exit 1; }\nexit 0\n'
@@ -26,6 +29,7 @@ class Checkout:
     """A copy of what the script reads, and a PATH with nothing but its tools and our stubs."""
 
     def __init__(self, folder: Path) -> None:
+        self.version = "3.11"
         self.root, self.stubs = folder / "checkout", folder / "stubs"
         (self.root / "deploy").mkdir(parents=True)
         self.stubs.mkdir()
@@ -45,13 +49,13 @@ class Checkout:
 
     def install(self, *extras: str) -> subprocess.CompletedProcess[str]:
         """Run the script."""
-        path = {"PATH": str(self.stubs), "STUBS": str(self.stubs)}
+        path = {"PATH": str(self.stubs), "STUBS": str(self.stubs), "VERSION": self.version}
         command = [str(self.root / "deploy" / "install.sh"), *extras]
         return subprocess.run(command, env=path, capture_output=True, text=True, check=False, timeout=30)
 
-    def calls(self) -> list[str]:
-        """What pip was asked for."""
-        return (self.root / "pip-calls").read_text().splitlines()
+    def calls(self, tool: str = "pip") -> list[str]:
+        """What the tool was asked for."""
+        return (self.root / f"{tool}-calls").read_text().splitlines()
 
 
 @pytest.fixture
@@ -73,9 +77,9 @@ def failing(words: str) -> dict[str, str]:
         ({"python3": NO_VENV}, "python3 cannot make a virtual environment here: install its venv module (Debian and Ubuntu: "
          "apt-get install python3-venv) and check that this folder is writable."),
         ({"python3": PYTHON, "pip": PIP_WORKS, "df": SMALL_DISK},
-         "only 1234 MB free here, but the packages need about 4000 MB: free some space or move the checkout."),
+         f"only 1234 MB free here, but the packages need {NEED}: free some space or move the checkout."),
         (failing("OSError: [Errno 28] No space left on device"),
-         "the disk is full: free about 4 GB and run the same command again (log: .venv/install.log)."),
+         f"the disk is full: the packages need {NEED}; free some space and run the same command again (log: .venv/install.log)."),
         (failing("error: command 'gcc' failed: No such file or directory"), "a package has to be built here, but there is no "
          "working C compiler: apt-get install build-essential python3-dev (log: .venv/install.log)."),
         (failing("      error: command 'x86_64-linux-gnu-gcc' failed: No such file or directory\nERROR: Failed building wheel"),
@@ -103,7 +107,7 @@ def test_it_installs_torch_first_and_only_once(checkout: Checkout) -> None:
     first = checkout.install("all")
     assert (first.returncode, first.stderr) == (0, "")
     calls = checkout.calls()
-    assert calls[0].endswith("torch==2.13.0")
+    assert calls[0].endswith("-c constraints.txt torch==2.13.0")
     assert calls[-1].endswith("--no-build-isolation -e .[all]")
     again = checkout.install("all")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
@@ -123,6 +127,25 @@ def test_a_changed_pin_and_a_further_extra_install_again_and_dev_holds_all(check
         pins.write("# changed\n")
     checkout.install("all")
     assert len(checkout.calls()) > second
+
+
+def test_a_moved_checkout_and_another_python_get_a_new_virtual_environment(checkout: Checkout) -> None:
+    """The old one names the old folder and the old interpreter in its programs."""
+    checkout.stub({"python3": PYTHON, "pip": PIP_WORKS})
+    checkout.install("all")
+    checkout.install("dev")
+    assert checkout.calls("venv") == ["-m venv --clear .venv"]
+    checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
+    assert checkout.install("all").returncode == 0
+    assert len(checkout.calls("venv")) == 2
+    checkout.version = "3.12"
+    assert checkout.install("all").returncode == 0
+    assert len(checkout.calls("venv")) == 3
+    assert checkout.install("all").stdout == "", "and then all is well"
+    (checkout.root / ".venv" / "bin" / "python").unlink()
+    (checkout.root / ".venv" / "bin" / "python").symlink_to("/usr/bin/a-python-that-was-removed")
+    assert checkout.install("all").returncode == 0
+    assert len(checkout.calls("venv")) == 4
 
 
 def test_a_set_up_that_failed_is_tried_again(checkout: Checkout) -> None:

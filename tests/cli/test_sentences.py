@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -13,15 +14,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.checks import MIN_FREE_BYTES, refuse_taken_port, refuse_unusable_state
+from bus.server import MIN_FREE_BYTES, free_port
+from cli.checks import refuse_taken_port
+from cli.client import Client
 from cli.errors import Failure
-from cli.stack import Stack, free_port
-from contracts.errors import ModelUnavailable
+from cli.stack import Stack
+from contracts.errors import BusUnavailable, ModelUnavailable
 from workers.models import load_models
 
 from .conftest import Maxwell
 
 AWAY = "redis://user:secret@127.0.0.1:1/0"
+HIDE = """
+from importlib.machinery import PathFinder
+find = PathFinder.find_spec
+PathFinder.find_spec = lambda name, *rest: None if name.partition(".")[0] == "{package}" else find(name, *rest)
+"""
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
 
 
@@ -107,9 +115,7 @@ def _obey_permissions() -> None:
 def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=MIN_FREE_BYTES - 1))
     sentence = f"only 199 MB are free for the state folder {tmp_path}, 200 are needed: free some space"
-    with pytest.raises(Failure, match=sentence):
-        refuse_unusable_state(tmp_path)
-    with pytest.raises(Failure, match=sentence), Stack("127.0.0.1", free_port(), tmp_path):
+    with pytest.raises(BusUnavailable, match=sentence), Stack("127.0.0.1", free_port(), tmp_path):
         pass
     assert list(tmp_path.iterdir()) == [], "nothing was started"
 
@@ -118,6 +124,7 @@ def test_a_full_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ("command", "variables", "sentence"),
     [
         ("gateway", {"MAXWELL_PORT": "http"}, "the setting MAXWELL_PORT is wrong: Input should be a valid integer"),
+        ("gateway", {"MAXWELL_PORT": "0"}, "the setting MAXWELL_PORT is wrong: Input should be greater"),
         ("gateway", {"MAXWELL_QUEUE_LIMIT": "0"}, "the setting MAXWELL_QUEUE_LIMIT is wrong: Input should be greater"),
     ],
 )
@@ -160,6 +167,61 @@ def test_no_service_at_the_url(maxwell: Maxwell, tmp_path: Path) -> None:
     for arguments in (("generate", "red", "--out", str(out)), ("jobs", "--json"), ("judges",)):
         assert said(maxwell(*arguments, **url)) == (1, sentence)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_no_proxy_stands_between_us_and_this_machine(maxwell: Maxwell, stranger: str, name: str) -> None:
+    for url in (stranger, stranger.replace("127.0.0.1", "localhost")):
+        sentence = (
+            f"GET {url}/v1/judges was answered with status 200, not as Maxwell of this version answers: check --url."
+        )
+        assert said(maxwell("judges", "--url", url, **{name: "http://127.0.0.1:1"})) == (1, sentence)
+
+
+def test_what_else_answers_at_readyz_is_not_ready(stranger: str) -> None:
+    with Client(stranger) as client:
+        assert client.ready() == {"data": 1}
+    with (
+        Client(f"{stranger}/judges") as client,
+        pytest.raises(Failure, match=r"GET http.*/readyz was answered with status 200, not as Maxwell"),
+    ):
+        client.ready()
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [
+        ("gateway", "fastapi", "gateway"),
+        ("gpu-worker", "torch", "worker"),
+        ("up", "redis", "all"),
+        ("demo", "redis", "all"),
+    ],
+)
+def test_a_missing_extra_is_named(maxwell: Maxwell, tmp_path: Path, command: str, package: str, extra: str) -> None:
+    """As after `pip install 'maxwell[cli]'`: one of the packages is not there."""
+    (tmp_path / "sitecustomize.py").write_text(HIDE.format(package=package))
+    sentence = f"the package {package} is not installed: pip install 'maxwell[{extra}]'."
+    assert said(maxwell(command, PYTHONPATH=str(tmp_path))) == (1, sentence)
+
+
+def test_a_users_file_takes_no_modules_place(maxwell: Maxwell, tmp_path: Path) -> None:
+    """The stack's processes are started in the folder that the user is in."""
+    for name in ("cli", "redis", "random", "torch", "uvicorn"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong file')")
+    program = Path(sys.executable).parent / "maxwell"
+    arguments = ("up", "--port", str(free_port()), "--state", str(tmp_path / "state"))
+    variables = {"MAXWELL_MODELS": "sdxl", "MAXWELL_JUDGES": "colorfulness"}
+    ended = subprocess.run(
+        [program, *arguments],
+        cwd=tmp_path,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "the wrong file" not in ended.stderr
+    assert "maxwell: MAXWELL_MODELS has 'sdxl': write a family" in ended.stderr
 
 
 def test_a_url_that_is_none(maxwell: Maxwell) -> None:

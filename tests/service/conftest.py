@@ -1,4 +1,4 @@
-"""A gateway for the whole run, a client of it, and workers' cards."""
+"""A gateway for all tests of this part, a client of it, and workers' cards."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -28,13 +28,13 @@ def plain_tracebacks() -> None:
 
 @pytest.fixture(scope="session")
 def settings(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> GatewaySettings:
-    """Of the run's gateway."""
+    """Of the gateway."""
     return GatewaySettings(redis_url=server.url, state_dir=tmp_path_factory.mktemp("state"), keep_alive_seconds=0.2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway_url(settings: GatewaySettings) -> Iterator[str]:
-    """The run's gateway; it holds nothing that one test could leave to the next."""
+    """The gateway of this part, no longer: it keeps order in the run's Redis. It holds nothing that one test could leave to the next."""
     with running(settings) as url:
         yield url
 

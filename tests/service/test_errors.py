@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -108,6 +109,14 @@ async def test_what_nobody_foresaw_is_500_without_our_code_and_the_gateway_lives
     assert "WRONGTYPE" not in answer.text
     await redis.rename("elsewhere", "workers")
     assert (await client.get("/v1/judges")).status_code == 200
+
+
+async def test_the_log_holds_no_terminals_control_characters(client: httpx.AsyncClient, capfd: Any) -> None:
+    await client.post("/v1/%1B%5B2J%0Ahello%C3%A4")
+    await client.get("/livez/%1b%5d0;owned%07")
+    logged = capfd.readouterr().out
+    assert "/v1/%1B%5B2J%0Ahello%C3%A4" in logged
+    assert not {"\x1b", "\x07"} & set(logged)
 
 
 async def test_every_answer_carries_the_requests_id(client: httpx.AsyncClient) -> None:

@@ -23,6 +23,11 @@ def _sum(pictures: Tensor) -> Tensor:
     return pictures.flatten(1).sum(dim=1)
 
 
+def _selecting(pictures: Tensor) -> Scores:
+    """Of two it has no opinion, so that the mixture is kept."""
+    return [None, None] if len(pictures) == 2 else selecting(_sum)(pictures)
+
+
 def _scoring(pictures: Tensor) -> Scores:
     """The mixture always scores best, so that nothing falls back to a candidate."""
     return [100.0] if len(pictures) == 1 else _sum(pictures).tolist()
@@ -40,12 +45,14 @@ def _spec(model: ModelCard, judge: JudgeCard, **body: object) -> JobSpec:
         {},
         {"steps": 5, "candidates": 3},
         {"check": False},
+        {"check": True},
         {"solver": "heun"},
         {"stop_sigma": 100.0},
         {"stop_sigma": 0.0},
         PAPER,
         PAPER | {"lookahead": "denoise"},
         PAPER | {"lookahead": "ode:3", "check": False},
+        PAPER | {"lookahead": "ode:3", "check": True},
         PAPER | {"solver": "dpmpp_2m"},
         {"method": "pf_ode"},
         {"method": "pf_ode", "solver": "heun"},
@@ -57,14 +64,15 @@ def test_rows_and_asks_are_those_of_a_run(sampler: dict[str, object], model: Mod
     spec = _spec(model, judge, sampler=sampler | {"guidance": 1.0})
     params = params_for(spec, model, SHAPE, judge.kind)
     denoiser = gaussian(SHAPE, 1.0)
-    own = World(denoiser.denoise, selecting(_sum) if judge.kind == "selecting" else _scoring)
+    own = World(denoiser.denoise, _selecting if judge.kind == "selecting" else _scoring)
     own.run(spec.sampler.method, params)
     plain = World(denoiser.denoise)
-    plain.run("pf_ode", params)
+    if spec.sampler.method != "pf_ode":
+        plain.run("pf_ode", params)
     rows = sum(rows for name, rows in own.asks + plain.asks if name in ("denoiser", "consistency"))
     asked = sum(name in ("candidates", "check") for name, _ in own.asks)
     expected = estimate(spec, model, judge)
-    compared = 1 if judge.kind == "scoring" else 2
+    compared = 1 if judge.kind == "scoring" else 0 if spec.sampler.method == "pf_ode" else 2
     assert (expected.network_rows, expected.judge_calls) == (rows, asked + compared)
 
 
@@ -78,6 +86,36 @@ def test_guidance_doubles_the_rows_and_cards_give_seconds_and_dollars() -> None:
     assert guided.cost_usd == pytest.approx(guided.judge_calls * 0.01)
     unmeasured = estimate(_spec(MODEL, SELECTING), MODEL.model_copy(update={"seconds_per_row": 0.0}), SELECTING)
     assert (unmeasured.seconds, unmeasured.cost_usd) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("judge", "check", "cap", "asks", "steered"),
+    [
+        (SELECTING, None, 0, 0, 0),
+        (SELECTING, None, 2, 2, 2),
+        (SELECTING, None, 3, 3, 1),
+        (SELECTING, None, 5, 5, 3),
+        (SELECTING, True, 5, 5, 2),
+        (SCORING, None, 1, 1, 1),
+        (SCORING, None, 2, 2, 1),
+        (SCORING, None, 4, 4, 2),
+        (SCORING, False, 4, 4, 3),
+    ],
+)
+def test_a_cap_keeps_the_comparisons_calls_where_there_are_more(
+    judge: JudgeCard, check: bool | None, cap: int, asks: int, steered: int
+) -> None:
+    """Fast preset, unguided: K + 1 rows a steered step, one a step of the ODE; T - 1 of those reuse the last x0; and the baseline's T."""
+    sampler = {"guidance": 1.0, "candidates": 4, "steps": 8, "check": check}
+    expected = estimate(_spec(MODEL, judge, sampler=sampler, budget={"judge_calls": cap}), MODEL, judge)
+    assert expected.judge_calls == asks
+    assert expected.network_rows == steered * (4 + 1) + (8 - steered) + 8
+
+
+@pytest.mark.parametrize(("judge", "cap", "asks"), [(SCORING, 1, 1), (SCORING, 0, 0), (SELECTING, 9, 0)])
+def test_a_plain_picture_is_scored_at_most(judge: JudgeCard, cap: int, asks: int) -> None:
+    spec = _spec(MODEL, judge, sampler={"method": "pf_ode"}, budget={"judge_calls": cap})
+    assert estimate(spec, MODEL, judge).judge_calls == asks
 
 
 def test_a_cap_on_asks_caps_the_estimate() -> None:

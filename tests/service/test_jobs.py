@@ -5,6 +5,7 @@ import pytest
 
 from artifacts import ArtifactStore
 from bus.jobs import Jobs
+from contracts.errors import NotFound
 from contracts.jobs import JobState
 from service.settings import GatewaySettings
 
@@ -40,6 +41,19 @@ async def test_an_etag_spares_the_answer_until_the_job_changes(client: httpx.Asy
     changed = await client.get(f"/v1/generations/{job_id}", headers=headers)
     assert changed.status_code == 200
     assert changed.headers["etag"] != first.headers["etag"]
+
+
+async def test_if_none_match_names_any_of_several_tags(client: httpx.AsyncClient) -> None:
+    job = f"/v1/generations/{await submit(client)}"
+    etag = (await client.get(job)).headers["etag"]
+
+    async def status(sent: str) -> int:
+        return (await client.get(job, headers={"If-None-Match": sent})).status_code
+
+    for sent in (etag, f'"other", {etag}', f'{etag},W/"x"', etag.removeprefix("W/"), "*"):
+        assert await status(sent) == 304, sent
+    for sent in ("", '"other"', 'W/"1-10"', etag.strip('W/"'), f'"{etag[3:-1]}x"', f"{etag[:-1]}", "**"):
+        assert await status(sent) == 200, sent
 
 
 async def test_the_pages_of_a_list_hold_every_job_once_newest_first(client: httpx.AsyncClient) -> None:
@@ -98,10 +112,11 @@ async def test_delete_removes_the_job_and_its_pictures(
     await store.put(job_id, "steps/1/grid.jpg", b"picture")
     refused = await client.delete(f"/v1/generations/{job_id}")
     assert (refused.status_code, "queued" in refused.json()["detail"]) == (409, True)
-    assert await store.exists(job_id, "steps/1/grid.jpg")
+    assert await store.get(job_id, "steps/1/grid.jpg") == b"picture"
     await finish(jobs, job_id)
     assert (await client.delete(f"/v1/generations/{job_id}")).status_code == 204
-    assert not await store.exists(job_id, "steps/1/grid.jpg")
+    with pytest.raises(NotFound):
+        await store.get(job_id, "steps/1/grid.jpg")
     assert (await client.get(f"/v1/generations/{job_id}")).status_code == 404
     assert (await client.delete(f"/v1/generations/{job_id}")).status_code == 404
 

@@ -11,6 +11,10 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from contracts.errors import Problem
+from contracts.jobs import JobView
+from service.views import EXAMPLE_ID
+
 METHODS = {"get", "post", "delete"}
 EXAMPLES = 12  # of each operation in each mode
 
@@ -70,6 +74,42 @@ async def test_every_operation_says_what_it_is_and_how_it_fails(client: httpx.As
     assert submit["requestBody"]["content"]["application/json"]["examples"]
     follow = document["paths"]["/v1/generations/{job_id}/events"]["get"]
     assert list(follow["responses"]["200"]["content"]) == ["text/event-stream"]
+
+
+async def test_every_example_is_what_would_be_answered(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    jobs = 0
+    for path in document["paths"].values():
+        for operation in path.values():
+            for status, answer in operation["responses"].items():
+                for media_type, body in answer.get("content", {}).items():
+                    if media_type == "application/problem+json":
+                        problem = Problem.model_validate(body["example"])
+                        assert (str(problem.status), "…" in problem.code) == (status, False)
+                        assert problem.retryable is ("Retry-After" in answer.get("headers", {}))
+                    elif body.get("schema", {}).get("$ref", "").endswith("/JobView"):
+                        assert set(body["example"]) == set(JobView.model_fields)
+                        assert JobView.model_validate(body["example"]).model_dump(mode="json") == body["example"]
+                        jobs += 1
+    assert jobs == 4, "submitted (by two paths), looked at, canceled"
+
+
+@pytest.mark.usefixtures("workers")
+async def test_problems_are_answered_as_their_examples_say(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    json_type, no_job = {"Content-Type": "application/json"}, "/v1/generations/" + EXAMPLE_ID
+    answers = {
+        ("/v1/generations", "post", "400"): await client.post("/v1/generations", content=b"no", headers=json_type),
+        ("/v1/generations", "post", "413"): await client.post("/v1/generations", content=b"x" * (2**20 + 1)),
+        ("/v1/generations", "post", "415"): await client.post(
+            "/v1/generations", content=b"x", headers={"Content-Type": "text/plain"}
+        ),
+        ("/v1/generations", "post", "422"): await client.post("/v1/generations", json={"prompt": ""}),
+        ("/v1/generations/{job_id}", "get", "404"): await client.get(no_job),
+    }
+    for (path, method, status), answer in answers.items():
+        documented = document["paths"][path][method]["responses"][status]
+        assert answer.json() == documented["content"]["application/problem+json"]["example"]
 
 
 async def test_the_documents_own_examples_are_accepted(client: httpx.AsyncClient, workers: None) -> None:

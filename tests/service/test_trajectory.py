@@ -5,14 +5,16 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from contracts.jobs import StepAudit
-from service.trajectory import HEIGHT, WIDTH, Point, nice_ticks, points, trajectory_svg
+from service.trajectory import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Point, nice_ticks, points, trajectory_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 NUMBERS = st.floats(-1e6, 1e6)
+ANY = st.floats(allow_nan=False, allow_infinity=False)
+TAKEN = st.sampled_from(["mixed", "candidate:1", "plain"])
 
 
 def row(step: int = 1, **changed: Any) -> StepAudit:
@@ -56,13 +58,19 @@ def test_ticks_enclose_the_values_and_are_few(a: float, b: float) -> None:
 
 
 @given(
-    st.lists(st.lists(NUMBERS, min_size=3, max_size=3), max_size=30), st.text(st.characters(exclude_categories=["C"]))
+    st.lists(st.tuples(st.lists(ANY, min_size=3, max_size=3), st.none() | ANY, TAKEN), max_size=30),
+    st.text(st.characters(exclude_categories=["C"])),
 )
-def test_every_plot_is_well_formed_and_stays_on_its_paper(scores: list[list[float]], title: str) -> None:
-    plot = ElementTree.fromstring(trajectory_svg([row(i + 1, scores=tuple(s)) for i, s in enumerate(scores)], title))
+@example([([1e308, -1e308, 1.7e308], -1.7e308, "mixed")], "")
+@example([([0.0, 0.0, 1.0], 9.0, "mixed")], "")
+def test_every_plot_is_well_formed_and_stays_on_its_paper(
+    steps: list[tuple[list[float], float | None, str]], title: str
+) -> None:
+    rows = [row(i + 1, scores=tuple(s), check_score=check, taken=taken) for i, (s, check, taken) in enumerate(steps)]
+    plot = ElementTree.fromstring(trajectory_svg(rows, title))
     assert plot.findtext(f"{SVG}title") == title
     dots = plot.findall(f"{SVG}circle")
-    assert len(dots) == 2 * len(scores)
+    assert len(dots) == sum(1 if taken == "plain" else 2 for _, _, taken in steps)
     for dot in dots:
-        assert 0 <= float(dot.attrib["cx"]) <= WIDTH
-        assert 0 <= float(dot.attrib["cy"]) <= HEIGHT
+        assert LEFT <= float(dot.attrib["cx"]) <= WIDTH - RIGHT
+        assert TOP - 0.1 <= float(dot.attrib["cy"]) <= HEIGHT - BOTTOM + 0.1

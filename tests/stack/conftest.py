@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+import redis as sync_redis
 
+from ..conftest import leaked_keys
 from .running import Running, Witness, environment, gone, new_stack
 
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """The service; at the end none of its processes is left."""
+    """The service; at the end neither a key that never goes away nor one of its processes is left."""
     folder = tmp_path_factory.mktemp("service")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment(folder).items():
@@ -22,6 +24,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             yield Running(stack, http, Witness(folder))
         pids = list(stack.pids.values())
         assert not gone(pids)
+        with sync_redis.Redis.from_url(stack._environment["MAXWELL_REDIS_URL"]) as client:
+            assert leaked_keys(client) == []
     finally:
         stack.stop()
     assert gone(pids)

@@ -12,7 +12,8 @@ from typing import Any
 
 import httpx
 
-from cli.stack import Stack, free_port
+from bus.server import free_port
+from cli.stack import Stack
 
 from ..adapters.packages import install
 

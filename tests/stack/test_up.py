@@ -5,14 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+from bus.server import EmbeddedServer, free_port
 from cli.drawing import curl_line
-from cli.stack import RESTARTS, Stack, free_port
+from cli.stack import RESTARTS, Stack
 
 from .running import Running, Witness, children, environment, gone, until
 
@@ -89,16 +90,48 @@ def test_jobs_survive_every_end_of_up_and_no_process_does(witness: Witness) -> N
         assert "Traceback" not in third.words
 
 
-def test_up_gives_up_on_a_process_that_keeps_dying(witness: Witness) -> None:
-    with up(witness, environment(witness.folder)) as (running, _):
+@pytest.mark.parametrize(
+    ("role", "name", "hint"),
+    [
+        (b"cli\0gateway\0", "gateway", "(its own words are above)"),
+        (b"valkey-server", "Redis server", "(see {folder}/state/redis/valkey.log)"),
+    ],
+    ids=["gateway", "redis"],
+)
+def test_up_says_what_it_starts_again_and_gives_up_on_what_keeps_dying(
+    witness: Witness, role: bytes, name: str, hint: str
+) -> None:
+    with up(witness, environment(witness.folder)) as (running, service):
         for _ in range(RESTARTS + 1):
-            (gateway,) = [pid for pid in children(running.process.pid) if cmdline(pid).endswith(b"cli\0gateway\0")]
-            os.kill(gateway, signal.SIGKILL)
-            until(lambda pid=gateway: replaced(running.process, pid), "the gateway is started again, or up has ended")  # type: ignore[misc]
+            until(lambda: answers(service), "it is whole")
+            (pid,) = [pid for pid in children(running.process.pid) if role in cmdline(pid)]
+            os.kill(pid, signal.SIGKILL)
+            until(lambda pid=pid: replaced(running.process, pid, role), f"the {name} is started again, or up has ended")  # type: ignore[misc]
         assert running.process.wait(timeout=30) == 1
         until(lambda: gone(running.family), "every child is gone")
-        last = running.words.splitlines()[-1]
-        assert last == "maxwell: the gateway ended 6 times, last with status -9 (its own words are above)."
+        lines = running.words.splitlines()
+        assert lines.count(f"maxwell: the {name} ended with status -9; starting it again.") == RESTARTS
+        ending = hint.format(folder=witness.folder)
+        assert lines[-1] == f"maxwell: the {name} ended 6 times, last with status -9 {ending}."
+
+
+def test_ctrl_c_is_heeded_while_redis_is_started_again(tmp_path: Path) -> None:
+    stack = Stack("127.0.0.1", free_port(), tmp_path)
+    with EmbeddedServer(tmp_path / "redis", stack.stopping) as server:
+        stack._server = server
+        os.kill(server.pid, signal.SIGKILL)
+        until(lambda: not server.alive, "Redis is dead")
+        stack.stopping.set()
+        stack.watch()
+        stack.mend()
+        assert not server.alive
+
+
+def answers(service: Running) -> bool:
+    """Whether the gateway runs, and Redis behind it."""
+    with suppress(httpx.TransportError):
+        return service.http.get("/readyz").status_code == 200
+    return False
 
 
 def cmdline(pid: int) -> bytes:
@@ -109,9 +142,9 @@ def cmdline(pid: int) -> bytes:
         return b""
 
 
-def replaced(up: subprocess.Popen[bytes], pid: int) -> bool:
+def replaced(up: subprocess.Popen[bytes], pid: int, role: bytes) -> bool:
     """Whether the child is no more and another one runs in its place, or `up` has ended."""
     if up.poll() is not None:
         return True
     now = children(up.pid)
-    return pid not in now and any(cmdline(child).endswith(b"cli\0gateway\0") for child in now)
+    return pid not in now and any(role in cmdline(child) for child in now)

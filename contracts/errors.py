@@ -13,7 +13,6 @@ MaxwellError                    code                      retryable
 │   ├── ModelUnavailable        model_unavailable         yes     no worker serves it now
 │   ├── OutOfMemory             out_of_memory             no
 │   └── EngineStopped           engine_stopped            yes
-├── BudgetExceeded              budget_exceeded           no
 └── JudgeError                  judge_failed              no
     ├── JudgeUnavailable        judge_unavailable         yes     time-outs, connections, 5xx, rate limits
     ├── JudgeRefused            judge_refused             no      the judge declined to look
@@ -21,6 +20,7 @@ MaxwellError                    code                      retryable
 """
 
 from datetime import timedelta
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -50,13 +50,15 @@ class Problem(Contract):
 class MaxwellError(Exception):
     """Base of every error we raise on purpose. `str(error)` is a sentence for people: what happened, which input, what to do.
 
-    `status` and `title` are what its problem document says.
+    `status` and `title` are what its problem document says; `public` is its detail where str(error) names addresses or folders,
+    which are for the operator's log only.
     """
 
     code = "internal"
     status = 500
     title = "Internal error"
     retryable = False
+    public: ClassVar[str | None] = None
 
 
 class RequestRefused(MaxwellError):
@@ -103,6 +105,7 @@ class BusUnavailable(MaxwellError):
     status = 503
     title = "Redis is unavailable"
     retryable = True
+    public = "the service cannot reach its Redis, or cannot write there, just now: try again; its log says why"
 
 
 class StoreUnavailable(MaxwellError):
@@ -110,6 +113,7 @@ class StoreUnavailable(MaxwellError):
     status = 503
     title = "The picture store is unavailable"
     retryable = True
+    public = "the service cannot reach its picture store just now: try again; its log says why"
 
 
 class Fenced(MaxwellError):
@@ -138,12 +142,6 @@ class EngineStopped(WorkerError):
     status = 503
     title = "The engine has stopped"
     retryable = True
-
-
-class BudgetExceeded(MaxwellError):
-    code = "budget_exceeded"
-    status = 402
-    title = "The budget is spent"
 
 
 class JudgeError(MaxwellError):
@@ -178,12 +176,24 @@ class JudgeMalformed(JudgeError):
     retryable = True
 
 
+def judge_error(code: str, detail: str) -> JudgeError:
+    """A judge's failure that crossed a process border, as the typed error it was there; JudgeError for a code of none of them."""
+    kinds = {kind.code: kind for kind in JudgeError.__subclasses__()}
+    return kinds.get(code, JudgeError)(detail)
+
+
+def first_line(error: BaseException) -> str:
+    """What a foreign error says, short enough for a sentence of ours: its first line, or its type where it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def problem_of(error: MaxwellError, instance: str | None = None) -> Problem:
     """The error as users see it."""
     return Problem(
         title=error.title,
         status=error.status,
-        detail=str(error),
+        detail=error.public or str(error),
         code=error.code,
         retryable=error.retryable,
         instance=instance,

@@ -36,9 +36,18 @@ class Budget(Contract):
     """Caps of one job. The first one reached ends the steering (judge_calls) or the job (seconds)."""
 
     judge_calls: int | None = Field(
-        None, ge=0, description="Asks to the judge; after the last one the plain ODE finishes."
+        None,
+        ge=0,
+        description="Calls to the judge, its retries included. A cap that is larger than the comparison with the plain picture "
+        "takes (one call of a scoring judge, two of a selecting one) keeps so many for it; a smaller one is all for steering, and "
+        "what is left then decides whether there is a comparison. After the last call for steering the plain ODE finishes.",
     )
     seconds: int | None = Field(None, ge=1, le=7 * 86400, description="From acceptance; then the job is expired.")
+
+    def steering_calls(self, comparison: int) -> int | None:
+        """Calls for steering, where the comparison at the end takes so many; None: no cap."""
+        cap = self.judge_calls
+        return cap - comparison if cap is not None and cap > comparison else cap
 
 
 class JobRequest(Contract):
@@ -60,7 +69,9 @@ class JobRequest(Contract):
     height: int | None = Field(None, ge=8, le=8192)
     budget: Budget = Budget()
     on_judge_failure: Literal["skip", "fail"] = Field(
-        "skip", description="After the judge's retries: go on without steering this step (recorded), or fail the job."
+        "skip",
+        description="After the judge's retries: go on without steering this step (recorded), or fail the job. "
+        "A job whose judge answers at no step fails either way.",
     )
     priority: Priority = "normal"
     metadata: dict[
@@ -103,7 +114,7 @@ class Progress(Contract):
     step: int = 0
     steps: int
     reward: float | None = None
-    sigma: float | None = None
+    sigma: float | None = Field(None, description="Noise level that the latest step began at.")
     message: str = ""
 
 
@@ -129,7 +140,8 @@ class Result(Contract):
     score: float | None = Field(None, description="The judge's score of the result, on its own scale.")
     baseline_score: float | None = None
     preference: Literal["result", "baseline", "tie"] | None = Field(
-        None, description="A selecting judge's blind choice, asked in both orders; tie: it contradicted itself."
+        None,
+        description="A selecting judge's blind choice, asked in both orders; tie: no preference, or its two answers disagree.",
     )
     steered_steps: int = Field(0, description="Steps at which the judge's verdict moved the noise.")
 
@@ -197,16 +209,20 @@ class StepAudit(Contract):
     """One row of the audit trail: all that decided a step, enough to explain and to replay it."""
 
     step: int
-    sigma: float
+    sigma: float = Field(description="Noise level the step begins at; its candidates lie one step on.")
     scores: tuple[float | None, ...] = ()
     measured: tuple[float, ...] | None = None
     weights: tuple[float, ...] = ()
-    taken: str = Field(description="mixed (z*), candidate:k, or plain (no steering) and why.")
+    taken: str = Field(description="mixed (z*), candidate:k, or plain (no steering).")
     check_score: float | None = Field(
-        None, description="The judge's score of the mixed noise's preview, where it was checked."
+        None,
+        description="The judge's score of the mixed noise's preview, where it was checked; a selecting judge's says whether it "
+        "was chosen over the best candidate.",
     )
     rationale: str | None = None
-    failure: str | None = Field(None, description="The judge's failure, where the step was skipped for it.")
+    failure: str | None = Field(
+        None, description="Why the judge did not answer, where the step was not steered for it."
+    )
     judge_seconds: float = 0.0
     epoch: int = 0
     at: datetime

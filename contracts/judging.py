@@ -9,6 +9,10 @@ from ._base import Contract
 
 AskKind = Literal["candidates", "check", "final", "preference"]
 JudgeKind = Literal["selecting", "scoring"]
+COMPARISON_CALLS: dict[JudgeKind, int] = {
+    "scoring": 1,
+    "selecting": 2,
+}  # result against baseline; a choice in both orders
 
 
 class AskName(Contract):
@@ -32,9 +36,16 @@ class JudgeAsk(Contract):
     prompt: str
     scenario: str = Field("", description="The scenario's text; empty: none.")
     pictures: int = Field(ge=1)
-    sigma: float = Field(ge=0.0, description="Noise level of the step the pictures preview.")
+    sigma: float = Field(
+        ge=0.0, description="Noise level the step begins at; its candidates lie one step on. 0: finished pictures."
+    )
     seed: int = Field(description="For shuffles: same ask, same order.")
     deadline: datetime
+    attempts: int | None = Field(
+        None,
+        ge=1,
+        description="Attempts it may take at most, where the job's cap says so; the worker has a limit of its own.",
+    )
 
 
 class JudgeUsage(Contract):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ._base import Contract
+from .judging import JudgeKind
 
 Method = Literal["demon", "pf_ode", "best_of_n"]
 Preset = Literal["fast", "paper"]
@@ -65,9 +66,14 @@ class SamplerSpec(Contract):
     )
     check: bool | None = Field(
         None,
-        description="Judge the mixed noise against the best candidate and keep the better; by default with scoring judges only.",
+        description="Judge the mixed noise against the best candidate and keep the better, one more ask a step; by default with "
+        "scoring judges only, who score its preview. A selecting judge is asked blind which of the two it prefers.",
     )
     solver: Solver | None = Field(None, description="Solver of the plain ODE parts.")
+
+    def checked_by(self, judge: JudgeKind) -> bool:
+        """Whether the mixed noise is checked by such a judge."""
+        return judge == "scoring" if self.check is None else self.check
 
     @model_validator(mode="after")
     def _settings_belong_to_the_preset(self) -> "SamplerSpec":

@@ -64,13 +64,17 @@ def select(measured: Sequence[float], reward: float = REWARD) -> tuple[float | N
     """The better half chosen: +reward above the median, -reward below it, None at it.
 
     The middle one of an odd number, and pictures that tie across the cut, get no opinion: there is no reason to call one of
-    them better. Of two different pictures one is chosen; a single one, or pictures that are all equal, give no opinion at all.
+    them better. Where they are all that the others can be compared with (1, 1, 1, 2), they get the other sign: an opinion
+    counts only beside another one. Pictures that are all equal, or a single one, give no opinion at all.
     Raises JudgeMalformed for a measurement that is not finite.
     """
     if not all(math.isfinite(one) for one in measured):
         raise JudgeMalformed(f"cannot choose among measurements that are not all finite: {list(measured)}")
     middle = statistics.median(measured)
-    return tuple(None if one == middle else math.copysign(reward, one - middle) for one in measured)
+    scores = [None if one == middle else math.copysign(reward, one - middle) for one in measured]
+    opinions = {score for score in scores if score is not None}
+    tied = -opinions.pop() if len(opinions) == 1 else None
+    return tuple(tied if score is None else score for score in scores)
 
 
 @dataclass(frozen=True)

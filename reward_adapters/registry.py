@@ -2,6 +2,7 @@
 
 from importlib.metadata import EntryPoint, entry_points
 
+from contracts.errors import first_line
 from contracts.judging import JudgeCard
 
 from .base import Environment, Factory, Judge, JudgeSetupError
@@ -29,7 +30,7 @@ def build(name: str, environment: Environment) -> Judge:
     """The judge of this name, ready to score, built by its factory from the environment's settings.
 
     May take seconds: the factory imports what the judge needs and loads its weights. Raises JudgeSetupError, saying what to do,
-    for an unknown name, a missing package and a factory that does not deliver what its entry point promises.
+    for an unknown name, a missing package, and a factory that fails or does not deliver what its entry point promises.
     """
     judges = installed()
     if name not in judges:
@@ -41,6 +42,13 @@ def build(name: str, environment: Environment) -> Judge:
         raise JudgeSetupError(
             f"the judge {name!r} cannot be loaded ({error}): install what the package {_package(entry)} needs for it "
             "(for Maxwell's own judges: pip install 'maxwell[worker]')."
+        ) from error
+    except JudgeSetupError:
+        raise
+    except Exception as error:  # foreign code: one judge's defect must not keep the worker from serving the others
+        raise JudgeSetupError(
+            f"the judge {name!r} cannot be built: its factory {entry.value!r} failed ({type(error).__name__}: {first_line(error)}). "
+            f"Give it the settings it needs, or ask who made the package {_package(entry)}."
         ) from error
     card = getattr(judge, "card", None)
     if not isinstance(card, JudgeCard) or card.name != name:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from contracts.jobs import Result
-from contracts.judging import Verdict
+from contracts.judging import COMPARISON_CALLS, Verdict
 
 from .judge_desk import JudgeDesk
 
@@ -17,22 +17,28 @@ Preference = Literal["result", "baseline", "tie"]
 log = structlog.get_logger()
 
 
-async def compare(desk: JudgeDesk, result: Tensor, baseline: Tensor, steered: int) -> Result:
+async def compare(desk: JudgeDesk, result: Tensor, baseline: Tensor | None, steered: int) -> Result:
     """A scoring judge scores both pictures [1, 3, H, W]; a selecting one is asked blind which it prefers, in both orders.
 
+    Without a baseline the result is the plain picture itself: it is scored once, and no judge compares it with itself.
     A judge that fails here leaves the comparison empty: the picture is finished all the same.
     """
-    both = torch.cat([result, baseline])
-    if not desk.affords(1 if desk.card.kind == "scoring" else 2):
-        return Result(steered_steps=steered)
     if desk.card.kind == "scoring":
-        verdict = await _verdict(desk, "final", both)
-        scores = verdict.scores if verdict else (None, None)
-        return Result(score=scores[0], baseline_score=scores[1], steered_steps=steered)
+        return await _scored(desk, [result] if baseline is None else [result, baseline], steered)
+    if baseline is None or not desk.affords("preference", COMPARISON_CALLS["selecting"]):
+        return Result(steered_steps=steered)
+    both = torch.cat([result, baseline])
     first, second = await asyncio.gather(_verdict(desk, "preference", both), _verdict(desk, "preference", both.flip(0)))
     measured = first.measured if first and first.measured else (None, None)
     preference = preferred(first, second) if first and second else None
     return Result(score=measured[0], baseline_score=measured[1], preference=preference, steered_steps=steered)
+
+
+async def _scored(desk: JudgeDesk, pictures: list[Tensor], steered: int) -> Result:
+    """The scores of result and baseline, or the one of both."""
+    verdict = await _verdict(desk, "final", torch.cat(pictures)) if desk.affords("final") else None
+    scores = verdict.scores if verdict else (None,)
+    return Result(score=scores[0], baseline_score=scores[-1], steered_steps=steered)
 
 
 def preferred(first: Verdict, second: Verdict) -> Preference:

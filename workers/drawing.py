@@ -14,15 +14,15 @@ from torch import Tensor
 
 from artifacts import ArtifactStore
 from bus.jobs import Claim, Jobs
-from contracts.errors import JudgeUnavailable, NotFound
+from contracts.errors import NotFound, judge_error
 from contracts.jobs import Progress, Result, StepAudit, Usage
 
 from .checkpoints import from_bytes, to_bytes
 from .comparison import compare
+from .contact_sheet import contact_sheet
 from .engine import Binding, Engine
-from .judge_desk import JudgeDesk
-from .parameters import method_for
-from .pictures import contact_sheet, encode, images, opened
+from .judge_desk import CAP_REACHED, JudgeDesk
+from .pictures import encode, images, opened
 from .sampling import METHODS, Ask, Decode, Params, State
 
 
@@ -43,10 +43,15 @@ class Drawing:
     params: Params
     _started: float = field(default_factory=perf_counter)
     _writing: float = 0.0  # seconds spent on grids, checkpoints and results
-    _reward: float | None = None
+    _reward: float | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reward = self.claim.record.progress.reward
 
     async def draw(self) -> Result:
         """From the last checkpoint to the finished picture, its baseline beside it. Raises Canceled and MaxwellError."""
+        if self._method == "pf_ode":  # the picture is its own baseline
+            return await self._finish(await self._steered(), None)
         try:
             async with asyncio.TaskGroup() as together:
                 baseline = together.create_task(self._baseline())
@@ -78,25 +83,29 @@ class Drawing:
     def _id(self) -> str:
         return self.desk.spec.id
 
+    @property
+    def _method(self) -> str:
+        return self.desk.spec.sampler.method
+
     async def _baseline(self) -> Tensor:
-        """The plain PF-ODE picture [1, 3, H, W] of the same seed, drawn once however often the job is taken up."""
+        """The plain PF-ODE picture [1, 3, H, W] of the same seed. Once stored it is not drawn again when the job is taken up again."""
         try:
-            return opened(await self.store.get(self._id, "baseline.png"))
+            data = await self.store.get(self._id, "baseline.png")
         except NotFound:
             state = await self._run(METHODS["pf_ode"].run(self.params))
-        picture: Tensor = await self._run(_decoded(state.x))
-        await self.store.put(self._id, "baseline.png", _png(picture))
-        return picture
+            data = await asyncio.to_thread(_png, await self._run(_decoded(state.x)))
+            await self.store.put(self._id, "baseline.png", data)
+        return await asyncio.to_thread(opened, data)
 
     async def _steered(self) -> State:
         """The last State. Each step is written down before the next one begins."""
-        method, plain = method_for(self.desk.spec.sampler), METHODS["pf_ode"]
+        method, plain = METHODS[self._method], METHODS["pf_ode"]
         state = from_bytes(self.claim.checkpoint) if self.claim.checkpoint else method.start(self.params)
         while not method.done(state, self.params):
             sigma = float(self.params.sigmas[state.i])
             self.desk.begin(state.i + 1, sigma)
             # With no ask left there is nobody to propose candidates to.
-            unjudged = self.desk.spec.sampler.method == "demon" and not self.desk.affords()
+            unjudged = self._method == "demon" and not self.desk.affords("candidates")
             state = await self._run((plain if unjudged else method).step(state, self.params))
             await self._write_down(state, sigma)
         return state
@@ -142,28 +151,33 @@ class Drawing:
         )
 
     def _message(self) -> str:
-        return "the prompt was cut: the model reads its beginning only" if self.binding.condition.truncated else ""
+        """What the user should know while it is drawn."""
+        cut = self.binding.condition.cut
+        verb = "were" if len(cut) > 1 else "was"
+        return f"the {' and the '.join(cut)} {verb} cut: the model reads no more than the beginning" if cut else ""
 
-    async def _finish(self, state: State, baseline: Tensor) -> Result:
-        """Full decode, comparison, pictures stored. Raises JudgeUnavailable where the judge never answered."""
+    async def _finish(self, state: State, baseline: Tensor | None) -> Result:
+        """Full decode, comparison, pictures stored. Raises the judge's last failure where it never answered."""
         rows = await self.jobs.audit(self._id)
-        failures = [row.failure for row in rows if row.failure]
         # A budget of no ask is no failure of the judge's.
-        if failures and self.desk.usage.judge_failures and not any(_answered(row) for row in rows):
-            raise JudgeUnavailable(
-                f"the judge {self.desk.spec.judge!r} answered at no step; the last time: {failures[-1]}"
-            )
+        failures = [row.failure for row in rows if row.failure and not row.failure.startswith(CAP_REACHED)]
+        if failures and not any(_answered(row) for row in rows):
+            sentence = f"the judge {self.desk.spec.judge!r} answered at no step; the last time: {failures[-1]}"
+            raise judge_error(failures[-1].partition(":")[0], sentence)
         picture = await self._run(_decoded(state.x))
         self.desk.begin(self.params.steps + 1, 0.0)  # asks of their own, after the last step's
         result = await compare(self.desk, picture, baseline, state.steered)
         started = perf_counter()
-        await self.store.put(self._id, "image.png", _png(picture))
+        data = await asyncio.to_thread(_png, picture)
+        if baseline is None:
+            await self.store.put(self._id, "baseline.png", data)
+        await self.store.put(self._id, "image.png", data)
         await self.store.put(self._id, "contact-sheet.jpg", await self._contact_sheet(rows))
         self._writing += perf_counter() - started
         return result
 
     async def _contact_sheet(self, rows: list[StepAudit]) -> bytes:
-        """The grids of all judged steps below one another."""
+        """The grids of all judged steps on one sheet."""
         grids = []
         for row in rows:
             try:
@@ -171,7 +185,7 @@ class Drawing:
             except NotFound:
                 continue  # a step without candidates has none
             reward = "" if (mean := _mean(row)) is None else f", mean reward {mean:.3g}"
-            grids.append((f"step {row.step}: sigma {row.sigma:.3g}{reward}", grid))
+            grids.append((f"step {row.step}, from sigma {row.sigma:.3g}{reward}", grid))
         return await asyncio.to_thread(contact_sheet, grids)
 
     async def _run(self, coroutine: Coroutine[Ask[Any], Any, Any]) -> Any:

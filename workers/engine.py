@@ -4,8 +4,9 @@ It drives the samplers' coroutines itself. After a forward it resumes every job 
 so it knows by construction who waits for the device and who for a judge, and batches fill; asyncio could not say when
 "all have had their turn". The asyncio side sees `run` (a coroutine until its end) and `call` (a function on the thread).
 
-Failure has an address. What a sampler's ask failed of is raised at its `await`; a failed forward fails the jobs with rows in
-it; a defect of the loop itself ends the engine, and with it every waiter (EngineStopped).
+Failure has an address. A failed forward is raised at the `await` of each ask with rows in it; an ask that is none (no row, not
+one sigma a row) ends the run that asked it. A defect of the loop itself, and a device that failed for good, end the engine
+and with it every waiter (EngineStopped).
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from contracts.errors import EngineStopped, MaxwellError, WorkerError
 from contracts.models import ModelCard
 
 from .binding import Binding, Meter
+from .device_errors import beyond_repair
 from .forwards import Pending, compute
 from .models.base import Model
 from .plan import Batch, Key, Waiting, plan
@@ -49,6 +51,7 @@ class Engine:
         self.models = dict(models)
         self._row_budget = row_budget
         self._speeds: dict[str, Speed] = {}
+        self._fits: dict[Key, int] = {}  # rows that a forward may have at most since one was too large for the memory
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
         self._door = threading.Lock()  # of the inbox
@@ -184,14 +187,18 @@ class Engine:
         try:
             answers, halved = compute(batch.key, [(pending, rows) for (_, pending), rows in shares])
         except Exception as failure:
+            if beyond_repair(failure):  # the jobs go on elsewhere, this worker anew
+                raise
             log.exception("a forward failed", key=batch.key, jobs=[run.binding.job for (run, _), _ in shares])
             self._fail_batch(batch, failure)
             return
-        if halved:
-            log.warning("out of memory: the forward was halved", key=batch.key)
         seconds, total = perf_counter() - started, sum(rows * pending.cost for (_, pending), rows in shares)
+        if halved:
+            self._fits[batch.key] = total // 2
+            log.warning("out of memory: the forward was halved, as later ones will be", key=batch.key, rows=total // 2)
         for share, ((_, pending), rows), answer in zip(batch.shares, shares, answers, strict=True):
-            if isinstance(answer, MaxwellError):
+            if isinstance(answer, WorkerError):
+                log.error("an ask failed", key=batch.key, job=pending.binding.job, reason=str(answer))
                 self._answer(share.ask, answer)
                 continue
             pending.charge(rows, seconds * rows * pending.cost / total)
@@ -213,10 +220,9 @@ class Engine:
         self._ready.append(run)
 
     def _fail_batch(self, batch: Batch, failure: Exception) -> None:
-        model = batch.key.model
         for share in batch.shares:
             error = WorkerError(
-                f"the model {model!r} failed in a {batch.key.kind} forward ({type(failure).__name__}: {failure})"
+                f"the model {batch.key.model!r} failed in a {batch.key.kind} forward ({type(failure).__name__}: {failure})"
             )
             error.__cause__ = failure
             self._answer(share.ask, failure if isinstance(failure, MaxwellError) else error)
@@ -227,7 +233,8 @@ class Engine:
         rows = self._row_budget or self._speeds[key.model].rows
         usual = model.latent_shape(model.card.width, model.card.height)
         scaled = rows * (usual[-1] * usual[-2]) // (key.shape[-1] * key.shape[-2])
-        return max(2, scaled) if key.kind == "denoise" else max(1, scaled // DECODE_SHARE)
+        least, most = (2, scaled) if key.kind == "denoise" else (1, scaled // DECODE_SHARE)
+        return max(least, min(most, self._fits.get(key, most)))
 
     # ---- messages
 
@@ -241,6 +248,8 @@ class Engine:
         try:
             self._keep(promise, function())
         except Exception as failure:
+            if beyond_repair(failure):
+                raise
             self._break(promise, failure)
 
     def _drop(self, run: Run) -> None:
@@ -284,5 +293,8 @@ class Engine:
         for promise in self._waiters:
             promise.fail(failure)
         self._over.keep(failure)
-        for model in self.models.values():
-            model.close()
+        for name, model in self.models.items():
+            try:
+                model.close()
+            except Exception:  # of a device that failed for good
+                log.exception("the model's memory could not be freed", model=name)

@@ -8,9 +8,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from contracts.errors import OutOfMemory
+from contracts.errors import OutOfMemory, WorkerError
 
 from .binding import Binding
+from .device_errors import out_of_memory
 from .models.base import Network
 from .plan import Key, Waiting
 from .sampling import Decode, Denoise
@@ -48,7 +49,7 @@ class Pending:
 
     @property
     def guidance(self) -> float:
-        return self.binding.guidance if isinstance(self.ask, Denoise) and self.ask.guided else 1.0
+        return self.binding.guidance if isinstance(self.ask, Denoise) else 1.0
 
     @property
     def cost(self) -> int:
@@ -75,11 +76,11 @@ class Pending:
             meter.decode_seconds += seconds
 
 
-def compute(key: Key, shares: Sequence[tuple[Pending, int]]) -> tuple[list[Tensor | OutOfMemory], bool]:
+def compute(key: Key, shares: Sequence[tuple[Pending, int]]) -> tuple[list[Tensor | WorkerError], bool]:
     """The next rows of each ask through their model: one answer a share, or what it failed of; and whether it had to be halved.
 
-    Out of memory halves the forward once; a half that fails again fails the asks that have rows in it. Any other exception
-    of the model goes up.
+    Out of memory halves the forward once; a half that fails again fails the asks that have rows in it. So do numbers that are
+    not finite, theirs alone. Any other exception of the model goes up.
     """
     run = _computation(key, shares)
     total = sum(rows for _, rows in shares)
@@ -88,7 +89,7 @@ def compute(key: Key, shares: Sequence[tuple[Pending, int]]) -> tuple[list[Tenso
     if halved:
         outcomes = _attempt(run, 0, total // 2) + _attempt(run, total // 2, total)
     answers = iter(outcomes)
-    return [_joined(list(islice(answers, rows))) for _, rows in shares], halved
+    return [_joined(key, list(islice(answers, rows))) for _, rows in shares], halved
 
 
 def _computation(key: Key, shares: Sequence[tuple[Pending, int]]) -> Compute:
@@ -121,16 +122,17 @@ def _attempt(run: Compute, start: int, stop: int) -> list[Tensor | OutOfMemory]:
     return [failure] * (stop - start)
 
 
-def out_of_memory(error: Exception) -> bool:
-    """Accelerators have a type for it; the CPU's allocator raises a plain RuntimeError."""
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
-
-
-def _joined(outcomes: Sequence[Tensor | OutOfMemory]) -> Tensor | OutOfMemory:
+def _joined(key: Key, outcomes: Sequence[Tensor | OutOfMemory]) -> Tensor | WorkerError:
     """The rows of one share: all of them or the failure of one."""
     rows: list[Tensor] = []
     for outcome in outcomes:
         if isinstance(outcome, OutOfMemory):
             return outcome
         rows.append(outcome)
-    return torch.stack(rows)
+    answer = torch.stack(rows)
+    if not bool(answer.isfinite().all()):
+        return WorkerError(
+            f"the model {key.model!r} answered in a {key.kind} forward with numbers that are not finite (NaN or infinity): "
+            "ask for less guidance, or give the worker sound weights in a precision that they bear"
+        )
+    return answer

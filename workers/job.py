@@ -102,9 +102,9 @@ class JobRunner:
         shape = model.latent_shape(spec.width, spec.height)
         condition = await self.engine.call(lambda: model.encode(spec.prompt, spec.negative_prompt))
         card = await self._judge(claim)
-        desk = JudgeDesk(spec, card, self.asks, self.patience, claim.record.usage)
-        guidance = model.card.guidance if spec.sampler.guidance is None else spec.sampler.guidance
-        binding = Binding(spec.id, model, condition, guidance, desk.judge)
+        desk = JudgeDesk(spec, card, self.asks, self.cards, self.patience, claim.record.usage)
+        assert spec.sampler.guidance is not None, "a spec has every default that it shows filled in"
+        binding = Binding(spec.id, model, condition, spec.sampler.guidance, desk.judge)
         params = params_for(spec, model.card, shape, card.kind)
         return Drawing(claim, self.jobs, self.store, self.engine, desk, binding, params)
 

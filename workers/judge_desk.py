@@ -10,12 +10,24 @@ from datetime import UTC, datetime, timedelta
 from torch import Tensor
 
 from bus.asks import Asks
-from contracts.errors import JudgeError
+from bus.cards import Cards
+from contracts.errors import JudgeUnavailable, judge_error
 from contracts.jobs import JobSpec, Usage
-from contracts.judging import AskKind, AskName, JudgeAsk, JudgeCard, JudgeFailure, Verdict
+from contracts.judging import (
+    COMPARISON_CALLS,
+    AskKind,
+    AskName,
+    JudgeAsk,
+    JudgeCard,
+    JudgeFailure,
+    JudgeUsage,
+    Verdict,
+)
 
 from .pictures import encode_for, step_grid
 from .sampling import Judge, Scores
+
+CAP_REACHED = "budget_exceeded"  # begins the failure of a step that nobody was asked about
 
 
 @dataclass
@@ -38,30 +50,33 @@ class JudgeDesk:
     spec: JobSpec
     card: JudgeCard
     asks: Asks
+    cards: Cards
     patience: timedelta
     usage: Usage
     memory: StepMemory = field(default_factory=lambda: StepMemory(0, 0.0))
+    _timed_out: bool = False  # the last ask; then the judge may be gone for good
 
     def begin(self, step: int, sigma: float) -> None:
-        """Forget the last step. `step` counts from 1; `sigma` is the noise level whose candidates are judged."""
+        """Forget the last step. `step` counts from 1; `sigma` is the noise level it begins at, its candidates lie one step on."""
         self.memory = StepMemory(step, sigma)
 
-    def affords(self, calls: int = 1) -> bool:
-        """Whether the job's cap on judge calls leaves room for so many; without it the rest of the job is not steered."""
-        cap = self.spec.budget.judge_calls
-        return cap is None or self.usage.judge_calls + calls <= cap
+    def affords(self, kind: AskKind, calls: int = 1) -> bool:
+        """Whether the job's cap on judge calls leaves room for so many. Without it for candidates, the job is steered no more."""
+        left = self._left(kind)
+        return left is None or left >= calls
 
     async def judge(self, ask: Judge) -> Scores:
         """Answer a sampler's ask: one score or None (no opinion) a picture. Raises JudgeError where the policy is `fail`."""
         nothing: Scores = [None] * len(ask.pictures)
-        if not self.affords():
-            self.memory.failure = f"budget_exceeded: the cap of {self.spec.budget.judge_calls} judge calls is reached"
+        if not self.affords(ask.kind):
+            cap = self.spec.budget.judge_calls
+            self._unanswered(ask, f"{CAP_REACHED}: the cap of {cap} judge calls leaves none for this step")
             return nothing
         answer = await self.ask(ask.kind, ask.pictures)
         if isinstance(answer, JudgeFailure):
             if self.spec.on_judge_failure == "fail":
-                raise _error(answer)
-            self.memory.failure = f"{answer.code}: {answer.detail}"
+                raise judge_error(answer.code, answer.detail)
+            self._unanswered(ask, f"{answer.code}: {answer.detail}")
             return nothing
         if ask.kind == "candidates":
             self.memory.verdict = answer
@@ -74,26 +89,48 @@ class JudgeDesk:
         memory = self.memory
         name = AskName(job=self.spec.id, step=memory.step, ordinal=memory.asked)
         memory.asked += 1
-        answer = await self.asks.ask(
-            JudgeAsk(
-                name=name,
-                kind=kind,
-                judge=self.spec.judge,
-                prompt=self.spec.prompt,
-                scenario=self.spec.scenario_text,
-                pictures=len(pictures),
-                sigma=memory.sigma,
-                seed=(self.spec.seed + 1_000_003 * memory.step + name.ordinal) % 2**53,
-                deadline=datetime.now(UTC) + self.patience,
-            ),
-            await asyncio.to_thread(encode_for, self.card, pictures),
+        if self._timed_out and self.spec.judge not in await self.cards.judges():
+            return self._counted(self._gone(), 0.0)
+        left = self._left(kind)
+        ask = JudgeAsk(
+            name=name,
+            kind=kind,
+            judge=self.spec.judge,
+            prompt=self.spec.prompt,
+            scenario=self.spec.scenario_text,
+            pictures=len(pictures),
+            sigma=memory.sigma,
+            seed=(self.spec.seed + 1_000_003 * memory.step + name.ordinal) % 2**53,
+            deadline=datetime.now(UTC) + self.patience,
+            # A preference's two asks go out at once.
+            attempts=None
+            if left is None
+            else max(1, left // COMPARISON_CALLS["selecting"] if kind == "preference" else left),
         )
+        answer = await self.asks.ask(ask, await asyncio.to_thread(encode_for, self.card, pictures))
+        self._timed_out = isinstance(answer, JudgeFailure) and datetime.now(UTC) >= ask.deadline
         seconds = asyncio.get_running_loop().time() - started
         memory.judge_seconds += seconds
-        self._count(answer, seconds)
-        return answer
+        return self._counted(answer, seconds)
 
-    def _count(self, answer: Verdict | JudgeFailure, seconds: float) -> None:
+    def _left(self, kind: AskKind) -> int | None:
+        """Judge calls that the job's cap leaves for asks of this kind: those that steer leave the comparison its own. None: no cap."""
+        cap = self.spec.budget.judge_calls
+        if kind in ("candidates", "check"):
+            cap = self.spec.budget.steering_calls(COMPARISON_CALLS[self.card.kind])
+        return None if cap is None else max(0, cap - self.usage.judge_calls)
+
+    def _unanswered(self, ask: Judge, failure: str) -> None:
+        """A step whose z* was not checked is steered all the same."""
+        if ask.kind == "candidates":
+            self.memory.failure = failure
+
+    def _gone(self) -> JudgeFailure:
+        """Who waited for a judge as long as may be, and finds that nobody offers it, does not wait so long again."""
+        detail = f"no judge worker offers the judge {self.spec.judge!r} any more: start one"
+        return JudgeFailure(code=JudgeUnavailable.code, detail=detail, usage=JudgeUsage(calls=0))
+
+    def _counted(self, answer: Verdict | JudgeFailure, seconds: float) -> Verdict | JudgeFailure:
         used, cost = answer.usage, answer.usage.cost_usd
         failed = isinstance(answer, JudgeFailure)
         self.usage = self.usage.model_copy(
@@ -110,9 +147,4 @@ class JudgeDesk:
                 },
             }
         )
-
-
-def _error(failure: JudgeFailure) -> JudgeError:
-    """The failure as the typed error it was in the judge worker, so that the job's problem carries its code."""
-    kinds = {kind.code: kind for kind in JudgeError.__subclasses__()}
-    return kinds.get(failure.code, JudgeError)(failure.detail)
+        return answer

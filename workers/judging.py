@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import stamina
 import structlog
@@ -38,9 +39,10 @@ class Bench:
         self._judges = judges
 
     async def answer(self, ask: JudgeAsk, pictures: Sequence[bytes]) -> Verdict | JudgeFailure:
-        """The judge's verdict, or its failure after at most three attempts and never later than the ask's deadline.
+        """The judge's verdict, or its failure after at most three attempts, never later than the ask's deadline.
 
-        Errors that are no JudgeError are bugs and leave as they are; the caller logs and types them.
+        The ask may allow fewer attempts. Errors that are no JudgeError are bugs and leave as they are; the caller logs and
+        types them.
         """
         began, trial = time.perf_counter(), _Trial()
         said = log.bind(judge=ask.judge, job=ask.name.job, step=ask.name.step, kind=ask.kind)
@@ -66,8 +68,10 @@ class Bench:
             raise JudgeUnavailable(f"the judge {ask.judge!r} gave no answer within its time") from error
 
     async def _with_retries(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
+        attempts = ATTEMPTS if ask.attempts is None else min(ATTEMPTS, ask.attempts)
+        pause = partial(pause_before_retry, deadline=ask.deadline)
         async for attempt in stamina.retry_context(
-            on=pause_before_retry, attempts=ATTEMPTS, timeout=None, wait_initial=FIRST_PAUSE, wait_jitter=JITTER
+            on=pause, attempts=attempts, timeout=None, wait_initial=FIRST_PAUSE, wait_jitter=JITTER
         ):
             with attempt:
                 trial.attempts = attempt.num
@@ -75,9 +79,11 @@ class Bench:
         raise AssertionError("the last attempt returns or raises")
 
 
-def pause_before_retry(error: Exception) -> bool | timedelta:
-    """Whether to try again, and where the judge said when: not before then."""
+def pause_before_retry(error: Exception, deadline: datetime) -> bool | timedelta:
+    """Whether to try again, and where the judge said when: not before then, nor at all where that is too late."""
     if not isinstance(error, JudgeError) or not error.retryable:
+        return False
+    if error.retry_after is not None and datetime.now(UTC) + error.retry_after >= deadline:
         return False
     return error.retry_after or True
 

@@ -3,15 +3,10 @@
 from contracts.jobs import JobSpec
 from contracts.judging import JudgeKind
 from contracts.models import ModelCard
-from contracts.sampler import PRESETS, SamplerSpec
+from contracts.sampler import PRESETS
 
-from .sampling import METHODS, Method, Params
+from .sampling import Params
 from .sampling.schedules import karras
-
-
-def method_for(sampler: SamplerSpec) -> Method:
-    """The method a request names."""
-    return METHODS[sampler.method]
 
 
 def params_for(spec: JobSpec, card: ModelCard, shape: tuple[int, int, int], judge: JudgeKind) -> Params:
@@ -31,7 +26,7 @@ def params_for(spec: JobSpec, card: ModelCard, shape: tuple[int, int, int], judg
         lookahead=sampler.lookahead or lookahead,
         stop_sigma=_or(sampler.stop_sigma, usual.stop_sigma),
         # A selecting judge cannot say of one picture alone whether it is better than another one.
-        check=judge == "scoring" and sampler.check is not False,
+        check=None if not sampler.checked_by(judge) else "score" if judge == "scoring" else "choice",
         solver=sampler.solver or usual.solver,
     )
 

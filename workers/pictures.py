@@ -1,4 +1,4 @@
-"""Pictures between tensor and bytes: encoded for judges, for users, and as sheets for eyes. It knows no job and no Redis."""
+"""Pictures between tensor and bytes: encoded for judges, for users, and as a step's grid. It knows no job and no Redis."""
 
 import io
 import math
@@ -64,22 +64,6 @@ def step_grid(pictures: Tensor, scores: Sequence[float | None]) -> bytes:
         colour = NEUTRAL if score is None or score == mean else CHOSEN if score > mean else REJECTED
         draw.rectangle((x + 1, y + 1, x + width + 2 * GAP - 2, y + height + 2 * GAP - 2), outline=colour, width=GAP - 1)
         sheet.paste(image, (x + GAP, y + GAP))
-    return encode(sheet, "jpeg")
-
-
-def contact_sheet(grids: Sequence[tuple[str, bytes]]) -> bytes:
-    """The grids of all steps, (caption, JPEG) each, below one another as one JPEG."""
-    opened = [(caption, Image.open(io.BytesIO(data)).convert("RGB")) for caption, data in grids]
-    caption_height = 16
-    width = max((grid.width for _, grid in opened), default=THUMBNAIL)
-    height = sum(grid.height + caption_height for _, grid in opened) or THUMBNAIL
-    sheet = Image.new("RGB", (width, height), "white")
-    draw = ImageDraw.Draw(sheet)
-    y = 0
-    for caption, grid in opened:
-        draw.text((GAP, y + 2), caption, fill="black")
-        sheet.paste(grid, (0, y + caption_height))
-        y += grid.height + caption_height
     return encode(sheet, "jpeg")
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from artifacts.location import default_url
+
 
 class GpuWorkerSettings(BaseSettings):
     """What one GPU worker needs to know."""
@@ -30,4 +32,4 @@ class GpuWorkerSettings(BaseSettings):
     @property
     def pictures_url(self) -> str:
         """The object store's URL."""
-        return self.store_url or f"file://{(self.state_dir / 'artifacts').resolve()}"
+        return self.store_url or default_url(self.state_dir)

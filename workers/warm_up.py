@@ -6,7 +6,9 @@ from time import perf_counter
 
 import torch
 
-from .forwards import out_of_memory
+from contracts.errors import ModelUnavailable
+
+from .device_errors import out_of_memory
 from .models.base import Condition, Model
 
 ENOUGH = 1.05  # twice the rows must bring a row's price down by 5 %, or they are not worth the wait
@@ -23,11 +25,23 @@ class Speed:
 
 
 def measure(model: Model, clock: Callable[[], float] = perf_counter) -> Speed:
-    """Try 1, 2, 4, 8 … rows at the model's default size until more rows bring nothing, the time is up, or memory is."""
-    condition = model.encode("", "")
-    time_of(model, condition, 1, clock)  # the first forward ever also sets the device up
-    started = clock()
-    best = Speed(1, time_of(model, condition, 1, clock))
+    """Try 1, 2, 4, 8 … rows at the model's default size until more rows bring nothing, the time is up, or memory is.
+
+    Raises ModelUnavailable where there is not the memory for one row.
+    """
+    try:
+        condition = model.encode("", "")
+        time_of(model, condition, 1, clock)  # the first forward ever also sets the device up
+        started = clock()
+        best = Speed(1, time_of(model, condition, 1, clock))
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        card = model.card
+        raise ModelUnavailable(
+            f"the model {card.name!r} is loaded, but no row of {card.width} x {card.height} pixels fits into the memory of {card.device} "
+            "beside it: free some, serve fewer models (MAXWELL_MODELS), or choose another device (MAXWELL_DEVICE)"
+        ) from error
     rows = 2
     while rows <= LARGEST and clock() - started < BUDGET_SECONDS:
         try:

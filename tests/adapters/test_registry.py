@@ -79,10 +79,33 @@ def test_a_factory_must_make_the_judge_its_entry_point_names(folder: Path) -> No
         registry.build("foreign", {"CALLED": "another"})
 
 
-def test_an_error_of_the_factory_itself_is_not_hidden(folder: Path) -> None:
-    install(folder, "foreign_bug", "def judge(environment):\n    return None.card\n", {"bug": "judge"})
-    with pytest.raises(AttributeError, match="NoneType"):
+@pytest.mark.parametrize(
+    ("body", "cause", "said"),
+    [
+        ("return None.card", AttributeError, "AttributeError: 'NoneType' object has no attribute 'card'"),
+        ("return environment['TOKEN']", KeyError, "KeyError: 'TOKEN'"),
+        ("open('/not/there')", OSError, "FileNotFoundError: .* '/not/there'"),
+        ("raise ValueError", ValueError, "ValueError: ValueError"),
+    ],
+)
+def test_an_error_of_the_factory_itself_is_named_and_not_hidden(
+    folder: Path, body: str, cause: type[Exception], said: str
+) -> None:
+    package = f"foreign_bug_{cause.__name__}"
+    install(folder, package, f"def judge(environment):\n    {body}\n", {"bug": "judge"})
+    sentence = rf"'bug' cannot be built: its factory '{package}:judge' failed \({said}\).* package {package}"
+    with pytest.raises(JudgeSetupError, match=sentence) as raised:
         registry.build("bug", {})
+    assert isinstance(raised.value.__cause__, cause)
+
+
+def test_what_a_factory_says_about_its_setup_is_passed_on(folder: Path) -> None:
+    source = (
+        "from reward_adapters.base import JudgeSetupError\n\ndef judge(_):\n    raise JudgeSetupError('set TOKEN')\n"
+    )
+    install(folder, "foreign_setup", source, {"unset": "judge"})
+    with pytest.raises(JudgeSetupError, match=r"^set TOKEN$"):
+        registry.build("unset", {})
 
 
 def test_local_says_where_its_device_does_not_exist() -> None:

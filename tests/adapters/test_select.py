@@ -1,4 +1,4 @@
-"""The better half is chosen without inventing a preference: what ties at the cut gets no opinion."""
+"""The better half is chosen without inventing a preference: what ties at the cut gets no opinion, or all of it the same one."""
 
 import math
 
@@ -22,8 +22,9 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False, width=32)
         ([3.0, 2.0, 1.0], (5, None, -5)),
         ([2.0, 2.0, 1.0, 1.0], (5, 5, -5, -5)),
         ([3.0, 2.0, 2.0, 1.0], (5, None, None, -5)),
-        ([1.0, 1.0, 1.0, 0.0], (None, None, None, -5)),
-        ([1.0, 0.0, 0.0, 0.0], (5, None, None, None)),
+        ([1.0, 1.0, 1.0, 0.0], (5, 5, 5, -5)),
+        ([1.0, 0.0, 0.0, 0.0], (5, -5, -5, -5)),
+        ([2.0, 2.0, 1.0, 1.0, 1.0], (5, 5, -5, -5, -5)),
         ([-0.0, 0.0], (None, None)),
     ],
 )
@@ -56,6 +57,15 @@ def test_equal_measurements_get_equal_scores_and_order_plays_no_part(measured: l
     assert select(measured) == tuple(by_value[one] for one in measured)
     shuffled = sorted(measured)
     assert select(shuffled) == tuple(by_value[one] for one in shuffled)
+
+
+@given(st.lists(st.integers(0, 3).map(float), min_size=2, max_size=16).filter(lambda measured: len(set(measured)) > 1))
+def test_an_opinion_never_stands_alone(measured: list[float]) -> None:
+    """Steering lives on differences: a lone sign would steer nothing."""
+    scores = select(measured)
+    assert {5.0, -5.0} <= set(scores)
+    pairs = list(zip(measured, scores, strict=True))
+    assert max(m for m, s in pairs if s == -5.0) < min(m for m, s in pairs if s == 5.0)
 
 
 @given(st.lists(FINITE, min_size=2, max_size=16))

@@ -85,7 +85,7 @@ def directly(model: Toy, bound: Binding) -> Callable[[Ask[Any]], Any]:
 
     def answer(ask: Ask[Any]) -> Any:
         if isinstance(ask, Denoise):
-            guidance = torch.full((len(ask.x),), bound.guidance if ask.guided else 1.0, dtype=torch.float64)
+            guidance = torch.full((len(ask.x),), bound.guidance, dtype=torch.float64)
             return model.denoise(ask.x, ask.sigma, [bound.condition] * len(ask.x), guidance, ask.network)
         if isinstance(ask, Decode):
             return model.decode(ask.x0, ask.preview)

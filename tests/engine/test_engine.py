@@ -16,7 +16,7 @@ from .models import Watched, binding, directly, params, redness
 
 SPECS: list[dict[str, Any]] = [
     {"method": "demon", "seed": 1},
-    {"method": "demon", "seed": 2, "check": True, "weights": "rank"},
+    {"method": "demon", "seed": 2, "check": "score", "weights": "rank"},
     {"method": "demon", "seed": 3, "preset": "paper", "lookahead": "ode:2", "stop_sigma": 0.1},
     {"method": "pf_ode", "seed": 4, "solver": "heun"},
     {"method": "best_of_n", "seed": 5},

@@ -1,4 +1,4 @@
-"""Failure has an address: a forward's fails its rows' jobs, memory's halves the batch once, the loop's ends the engine for all."""
+"""Failure has an address: a forward's fails its rows' jobs, memory's halves the batch, the loop's or the device's ends the engine."""
 
 import asyncio
 
@@ -9,10 +9,10 @@ from contracts.errors import EngineStopped, ModelUnavailable, OutOfMemory, Worke
 from workers.engine import Engine
 from workers.models.toy import Toy
 from workers.plan import Key
-from workers.sampling import METHODS, Denoise
+from workers.sampling import METHODS, Decode, Denoise
 from workers.warm_up import measure
 
-from .models import Watched, binding, params
+from .models import Gate, Watched, binding, params
 from .test_engine import SPECS, alone, in_engine
 
 
@@ -77,6 +77,45 @@ async def test_what_does_not_fit_in_half_the_batch_either_is_out_of_memory_and_o
             await engine.run(one_ask(8), binding(model))
         model.hook = lambda kind, rows: None
         assert (await engine.run(one_ask(8), binding(model))).shape == (8, 3, 32, 32)
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("kind", ["denoise", "decode"])
+async def test_numbers_that_are_not_finite_fail_their_own_ask_by_name(kind: str, broken: float) -> None:
+    """Two jobs share a forward; the rows of one come back broken."""
+    model, gate = Watched(), Gate()
+
+    def spoil(answer: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        answer = answer.clone()
+        answer[(x == 1).flatten(1).all(1)] = broken
+        return answer
+
+    async def ask(value: float) -> torch.Tensor:
+        x = torch.full((2, 3, 32, 32), value, dtype=torch.float64)
+        if kind == "denoise":
+            return await Denoise(x, torch.ones(2, dtype=torch.float64))
+        return await Decode(x)
+
+    denoise, decode = model.denoise, model.decode
+    model.denoise = lambda x, *rest: spoil(denoise(x, *rest), x)  # type: ignore[method-assign]
+    model.decode = lambda x0, preview: spoil(decode(x0, preview), x0)  # type: ignore[method-assign]
+    async with Engine({"toy": model}, row_budget=16) as engine:
+        model.hook = gate
+        model.forwards.clear()
+        first = asyncio.create_task(engine.run(one_ask(1), binding(model, "first")))  # meanwhile the others come in
+        await asyncio.to_thread(gate.reached.wait)
+        bad = asyncio.create_task(engine.run(ask(1.0), binding(model, "bad")))
+        good = asyncio.create_task(engine.run(ask(0.5), binding(model, "good")))
+        await asyncio.sleep(0)
+        gate.open()
+        with pytest.raises(
+            WorkerError, match=f"the model 'toy' answered in a {kind} forward with numbers that are not"
+        ):
+            await bad
+        assert bool((await good).isfinite().all())
+        assert bool((await first).isfinite().all())
+        assert engine.healthy
+    assert model.forwards == [("denoise", 1), (kind, 4)]
 
 
 async def test_a_defect_of_the_loop_ends_the_engine_for_everyone() -> None:

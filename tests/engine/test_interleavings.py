@@ -24,7 +24,7 @@ from .models import SHAPE, Watched, binding, directly, params, redness
 SHORT = karras(4, 0.02, 80.0)
 RUNS: list[tuple[str, dict[str, Any]]] = [
     ("demon", {}),
-    ("demon", {"check": True, "solver": "heun"}),
+    ("demon", {"check": "score", "solver": "heun"}),
     ("demon", {"preset": "paper", "stop_sigma": 0.1}),
     ("pf_ode", {}),
     ("best_of_n", {}),

@@ -41,9 +41,10 @@ class ScriptedJudge:
         return line
 
 
-async def answer_of(judge: ScriptedJudge, seconds: float = 60.0) -> Verdict | JudgeFailure:
+async def answer_of(judge: ScriptedJudge, seconds: float = 60.0, attempts: int | None = None) -> Verdict | JudgeFailure:
     deadline = datetime.now(UTC) + timedelta(seconds=seconds)
-    return await Bench({"scripted": judge}).answer(ask(CARD, len(PICTURES), deadline=deadline), PICTURES)
+    asked = ask(CARD, len(PICTURES), deadline=deadline, attempts=attempts)
+    return await Bench({"scripted": judge}).answer(asked, PICTURES)
 
 
 @pytest.fixture
@@ -108,11 +109,28 @@ async def test_a_judge_that_does_not_answer_fails_at_the_deadline() -> None:
     assert "gave no answer within its time" in answer.detail
 
 
+async def test_a_judge_that_may_be_asked_only_after_the_deadline_is_given_up_at_once_with_its_own_reason() -> None:
+    judge = ScriptedJudge(JudgeUnavailable("the provider allows 3 asks an hour", retry_after=timedelta(hours=1)))
+    async with asyncio.timeout(20):
+        answer = await answer_of(judge, seconds=600)
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.code, answer.detail) == ("judge_unavailable", "the provider allows 3 asks an hour")
+    assert (answer.usage.calls, len(judge.asked)) == (1, 1)
+
+
 async def test_a_pause_does_not_outlast_the_deadline() -> None:
-    judge = ScriptedJudge(JudgeUnavailable("429", retry_after=timedelta(hours=1)))
+    judge = ScriptedJudge(JudgeUnavailable("503"))
     answer = await answer_of(judge, seconds=0.05)
     assert isinstance(answer, JudgeFailure)
     assert (answer.code, len(judge.asked)) == ("judge_unavailable", 1)
+
+
+@pytest.mark.parametrize(("allowed", "made"), [(1, 1), (2, 2), (3, ATTEMPTS), (9, ATTEMPTS), (None, ATTEMPTS)])
+async def test_an_ask_may_allow_fewer_attempts(allowed: int | None, made: int) -> None:
+    judge = ScriptedJudge(JudgeUnavailable("503", retry_after=timedelta(milliseconds=1)))
+    answer = await answer_of(judge, attempts=allowed)
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.usage.calls, len(judge.asked)) == (made, made)
 
 
 async def test_it_comes_back_when_the_judge_says_and_not_before() -> None:
@@ -122,10 +140,14 @@ async def test_it_comes_back_when_the_judge_says_and_not_before() -> None:
 
 
 def test_only_retryable_errors_of_judges_are_tried_again() -> None:
-    assert pause_before_retry(JudgeUnavailable("503")) is True
-    assert pause_before_retry(JudgeUnavailable("429", retry_after=timedelta(seconds=7))) == timedelta(seconds=7)
-    assert pause_before_retry(JudgeRefused("no")) is False
-    assert pause_before_retry(ZeroDivisionError()) is False
+    deadline = datetime.now(UTC) + timedelta(minutes=1)
+    assert pause_before_retry(JudgeUnavailable("503"), deadline) is True
+    assert pause_before_retry(JudgeUnavailable("429", retry_after=timedelta(seconds=7)), deadline) == timedelta(
+        seconds=7
+    )
+    assert pause_before_retry(JudgeUnavailable("429", retry_after=timedelta(minutes=1)), deadline) is False
+    assert pause_before_retry(JudgeRefused("no"), deadline) is False
+    assert pause_before_retry(ZeroDivisionError(), deadline) is False
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError("a bug"), TimeoutError("the judge's own")])

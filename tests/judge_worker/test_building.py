@@ -14,20 +14,27 @@ from ..adapters.packages import install
 
 @pytest.fixture(autouse=True)
 def lacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A foreign judge whose package needs something that is not installed."""
-    monkeypatch.syspath_prepend(str(install(tmp_path, "a_lacking_package", "import not_there\n", {"lacking": "judge"})))
+    """Two foreign judges: the package of one needs something that is not installed, the other one's a setting."""
+    install(tmp_path, "a_lacking_package", "import not_there\n", {"lacking": "judge"})
+    install(tmp_path, "an_unset_package", "def judge(env):\n    return env['TOKEN_OF_THEIRS']\n", {"unset": "judge"})
+    monkeypatch.syspath_prepend(str(tmp_path))
 
 
 def test_without_names_all_that_can_be_built_are_and_the_others_are_warned_of() -> None:
     with capture_logs() as said:
         judges = build_judges("", {})
-    assert set(judges) == set(registry.installed()) - {"lacking"}
-    (warning,) = said
-    assert (warning["log_level"], warning["judge"]) == ("warning", "lacking")
-    assert "No module named 'not_there'" in warning["reason"]
+    assert set(judges) == set(registry.installed()) - {"lacking", "unset"}
+    assert [(warning["log_level"], warning["judge"]) for warning in said] == [
+        ("warning", "lacking"),
+        ("warning", "unset"),
+    ]
+    assert "No module named 'not_there'" in said[0]["reason"]
+    assert "KeyError: 'TOKEN_OF_THEIRS'" in said[1]["reason"]
 
 
 def test_a_judge_called_by_name_must_be_there() -> None:
     assert set(build_judges(" colorfulness ,jpeg_compressibility,", {})) == {"colorfulness", "jpeg_compressibility"}
     with pytest.raises(JudgeSetupError, match="'lacking' cannot be loaded"):
         build_judges("colorfulness,lacking", {})
+    with pytest.raises(JudgeSetupError, match="'unset' cannot be built"):
+        build_judges("unset", {})

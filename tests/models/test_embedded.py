@@ -91,6 +91,6 @@ def test_sizes_and_networks_that_it_does_not_have_are_refused(model: LatentDiffu
 
 
 def test_a_long_prompt_is_cut_and_says_so(model: LatentDiffusion) -> None:
-    assert not model.encode("a red apple", "").truncated
-    assert model.encode("a red apple " * 12, "").truncated
-    assert model.encode("a red apple", "a red apple " * 12).truncated
+    assert model.encode("a red apple", "").cut == ()
+    assert model.encode("a red apple " * 12, "").cut == ("prompt",)
+    assert model.encode("a red apple", "a red apple " * 12).cut == ("negative prompt",)

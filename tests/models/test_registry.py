@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
-import embedded
+import embedded.parts
 from contracts.errors import ModelUnavailable
+from embedded.parts import load_unet
 from workers.models import load_models
 from workers.models.latent_diffusion import best_device, best_dtype
 from workers.models.registry import Entry, parse
@@ -78,13 +80,61 @@ def test_an_installation_without_the_weights_says_so(tmp_path: Path) -> None:
         check=False,
     )
     (last,) = [line for line in tried.stderr.splitlines() if line.startswith("contracts.errors.ModelUnavailable")]
-    assert f"the model 'embedded' cannot be loaded (no *.safetensors in {tmp_path}" in last
+    assert (
+        f"the model 'embedded' cannot be loaded from {tmp_path}/embedded/weights (no *.safetensors in {tmp_path}"
+        in last
+    )
     assert "install the program again" in last
+
+
+FULL = "does not fit into the device's memory: free some, serve fewer models"
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 MiB."),
+            rf"\(OutOfMemoryError: CUDA out .*{FULL}",
+        ),
+        (
+            SafetensorError("Error while deserializing header: MetadataIncompleteBuffer"),
+            r"\(SafetensorError: Error while",
+        ),
+        (
+            RuntimeError("Error(s) in loading state_dict for UNet:\n size mismatch"),
+            r"\(RuntimeError: Error\(s\) in load",
+        ),
+        (RuntimeError(), r"\(RuntimeError: RuntimeError\): install the program again"),
+    ],
+)
+def test_whatever_keeps_the_embedded_model_from_being_loaded_is_a_sentence(
+    failure: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(embedded.parts, "load_unet", fail)
+    with pytest.raises(ModelUnavailable, match=f"the model 'embedded' cannot be loaded from .*weights {words}") as said:
+        load_models("embedded", "cpu")
+    assert "\n" not in str(said.value)
+
+
+def test_spoilt_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(embedded.WEIGHTS, folder)
+    for file in (folder / "unet").glob("*.safetensors"):
+        file.write_bytes(b"cut short")
+    monkeypatch.setattr(embedded.parts, "load_unet", lambda **_: load_unet(folder))
+    with pytest.raises(ModelUnavailable, match=r"'embedded' cannot be loaded .*deserializing header"):
+        load_models("embedded", "cpu")
 
 
 def test_bfloat16_only_where_the_device_computes_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert best_device("cuda:1") == torch.device("cuda:1")
-    assert best_dtype(torch.device("cuda:1")) is torch.bfloat16
+    for capability, dtype in (((9, 0), torch.bfloat16), ((8, 0), torch.bfloat16), ((7, 5), torch.float16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, capability=capability: capability)
+        assert best_dtype(torch.device("cuda:1")) is dtype
     assert best_dtype(torch.device("cpu")) is torch.float32
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
     assert best_dtype(torch.device("cpu")) is torch.bfloat16

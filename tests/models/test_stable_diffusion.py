@@ -105,11 +105,55 @@ def test_the_card_says_what_the_checkpoint_can(model: LatentDiffusion) -> None:
     assert model.latent_shape(16, 24) == (4, 12, 8)
     with pytest.raises(RequestRefused, match="multiples of 4, not 17"):
         model.latent_shape(17, 16)
-    assert model.encode("abcdefghijklmn", "").truncated is False
-    assert model.encode("abcdefghijklmno", "").truncated is True
+    assert model.encode("abcdefghijklmn", "").cut == ()
+    assert model.encode("abcdefghijklmno", "").cut == ("prompt",)
+    assert model.encode("", "abcdefghijklmno").cut == ("negative prompt",)
 
 
 def test_an_unknown_prediction_is_refused(tmp_path: Path) -> None:
     folder = save_pipeline(tmp_path, "sample")
     with pytest.raises(ModelUnavailable, match=r"predicts 'sample'; this family reads epsilon, v_prediction"):
+        load_stable_diffusion("sd", str(folder), "cpu")
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_spoilt_file_of_a_pipeline_is_a_sentence(tmp_path: Path, part: str) -> None:
+    folder = save_pipeline(tmp_path, "epsilon")
+    for file in (folder / part).glob("*.safetensors"):
+        file.write_bytes(b"cut short")
+    with pytest.raises(
+        ModelUnavailable, match=rf"the model 'sd' cannot be loaded from '{folder}' as a Stable .*check that"
+    ):
+        load_stable_diffusion("sd", str(folder), "cpu")
+
+
+def test_weights_that_do_not_fit_their_config_are_a_sentence(tmp_path: Path) -> None:
+    folder = save_pipeline(tmp_path, "epsilon")
+    config = json.loads((folder / "unet" / "config.json").read_text())
+    (folder / "unet" / "config.json").write_text(json.dumps(config | {"cross_attention_dim": 64}))
+    with pytest.raises(ModelUnavailable, match=rf"the model 'sd' cannot be loaded from '{folder}'"):
+        load_stable_diffusion("sd", str(folder), "cpu")
+
+
+def test_a_pipeline_of_another_make_is_a_sentence(tmp_path: Path) -> None:
+    """One whose scheduler has no noise levels of a discrete chain, as SDXL's Euler or a flow's has others."""
+    folder = save_pipeline(tmp_path, "epsilon")
+    index = json.loads((folder / "model_index.json").read_text())
+    index["scheduler"] = ["diffusers", "FlowMatchEulerDiscreteScheduler"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "scheduler" / "scheduler_config.json").write_text(
+        json.dumps({"_class_name": "FlowMatchEulerDiscreteScheduler", "prediction_type": "epsilon"})
+    )
+    with pytest.raises(ModelUnavailable, match=rf"the model 'sd' cannot be loaded from '{folder}'.*check that"):
+        load_stable_diffusion("sd", str(folder), "cpu")
+
+
+def test_a_full_device_is_a_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from diffusers import UNet2DConditionModel  # noqa: PLC0415
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(UNet2DConditionModel, "to", full)
+    with pytest.raises(ModelUnavailable, match=r"does not fit into the device's memory: .*MAXWELL_DEVICE"):
         load_stable_diffusion("sd", str(folder), "cpu")

@@ -1,5 +1,6 @@
 """One Demon step is the paper's box, written out here once more by hand; z* is kept only where the check does not object."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from workers.sampling import Params, Scores, State
+from workers.sampling.best_of_n import best_of
 from workers.sampling.demon import start
 from workers.sampling.noise import noise
 from workers.sampling.schedules import karras
@@ -82,7 +84,7 @@ def test_a_paper_step_by_hand() -> None:
 
 @pytest.mark.parametrize(("z_star", "taken"), [(6.5, "mixed"), (6.0, "mixed"), (5.5, "candidate:2")])
 def test_the_check_keeps_the_better_of_z_star_and_the_best_candidate(z_star: float, taken: str) -> None:
-    p = replace(P, check=True)
+    p = replace(P, check="score")
     after = scores_for([1.0, 2.0, 6.0, 3.0, 6.0], z_star).step("demon", start(p), p)
     assert after.report is not None
     assert (after.report.taken, after.report.check_score, after.steered) == (taken, z_star, 1)
@@ -95,11 +97,69 @@ def test_the_check_keeps_the_better_of_z_star_and_the_best_candidate(z_star: flo
 
 
 def test_a_check_without_an_opinion_keeps_z_star() -> None:
-    p = replace(P, check=True)
+    p = replace(P, check="score")
     answers: list[Scores] = [[1.0, 2.0, 6.0, 3.0, 0.0], [None]]
     after = World(MODEL.denoise, lambda pictures: answers.pop(0)).step("demon", start(p), p)
     assert after.report is not None
     assert (after.report.taken, after.report.check_score) == ("mixed", None)
+
+
+class Chooser:
+    """Scores candidates by brightness, and says of z* and of the best candidate what it is told to, wherever it sees them."""
+
+    def __init__(self, of_star: float | None, of_best: float | None) -> None:
+        self.of_star, self.of_best = of_star, of_best
+        self.star_first: list[bool] = []
+        self._best = torch.empty(0)
+
+    def __call__(self, pictures: Tensor) -> Scores:
+        if len(pictures) > 2:
+            scores = brightness(pictures)
+            self._best = pictures[scores.argmax()]
+            return scores.tolist()
+        (best,) = (k for k, picture in enumerate(pictures) if torch.equal(picture, self._best))
+        self.star_first.append(best == 1)
+        return [self.of_star, self.of_best] if best == 1 else [self.of_best, self.of_star]
+
+
+@pytest.mark.parametrize(
+    ("of_star", "of_best", "kept"),
+    [
+        (5.0, -5.0, True),
+        (-5.0, 5.0, False),
+        (None, 5.0, False),
+        (-5.0, None, False),
+        (None, None, True),
+        (5.0, 5.0, True),
+        (5.0, None, True),
+        (math.nan, None, True),
+    ],
+)
+def test_a_blind_choice_keeps_z_star_unless_the_best_candidate_is_preferred(
+    of_star: float | None, of_best: float | None, kept: bool
+) -> None:
+    for seed in range(4):
+        p = replace(P, check="choice", seed=seed)
+        unchecked = World(MODEL.denoise, scoring(brightness)).step("demon", start(p), replace(p, check=None))
+        after = World(MODEL.denoise, Chooser(of_star, of_best)).step("demon", start(p), p)
+        assert after.report is not None
+        assert unchecked.report is not None
+        best = best_of(after.report.scores)
+        assert after.report.taken == ("mixed" if kept else f"candidate:{best}")
+        assert repr(after.report.check_score) == repr(of_star)
+        assert torch.equal(after.x, unchecked.x) == kept
+
+
+def test_the_order_of_a_choice_follows_from_seed_and_step_alone_and_favours_neither_place() -> None:
+    orders = []
+    for seed in range(20):
+        p = replace(P, check="choice", seed=seed)
+        runs = [Chooser(5.0, -5.0), Chooser(-5.0, 5.0)]
+        for chooser in runs:
+            World(MODEL.denoise, chooser).run("demon", p)
+        assert runs[0].star_first == runs[1].star_first
+        orders += runs[0].star_first
+    assert 0.3 < sum(orders) / len(orders) < 0.7, f"of {len(orders)}"
 
 
 def test_below_stop_sigma_nobody_is_asked_and_the_ode_finishes() -> None:

@@ -18,9 +18,10 @@ MODEL = mixture(SHAPE, [0.2, 0.8], [0.3, 0.6])
 P = Params(karras(8, 0.02, 10.0), SHAPE, seed=2**63 + 5, candidates=3)
 RUNS = {
     "fast": ("demon", P),
-    "fast, checked, ranks": ("demon", replace(P, check=True, weights="rank")),
+    "fast, checked, ranks": ("demon", replace(P, check="score", weights="rank")),
+    "fast, chosen": ("demon", replace(P, check="choice")),
     "fast, 2M tail": ("demon", replace(P, solver="dpmpp_2m", stop_sigma=2.0)),
-    "paper": ("demon", replace(P, preset="paper", check=True)),
+    "paper": ("demon", replace(P, preset="paper", check="score")),
     "paper, ODE look-ahead": ("demon", replace(P, preset="paper", lookahead="ode:3", weights="boltzmann")),
     "Heun": ("pf_ode", P),
     "2M": ("pf_ode", replace(P, solver="dpmpp_2m")),

@@ -36,8 +36,10 @@ def test_the_asks_of_a_fast_step_in_order() -> None:
     candidates = [("denoiser", K), ("decode", K), ("candidates", K)]
     fast = run("demon", P).asks
     assert fast[: 1 + 2 * 4] == [("denoiser", 1), *candidates, ("denoiser", 1), *candidates, ("denoiser", 1)]
-    checked = run("demon", replace(P, check=True)).asks
+    checked = run("demon", replace(P, check="score")).asks
     assert checked[:7] == [("denoiser", 1), *candidates, ("denoiser", 1), ("decode", 1), ("check", 1)]
+    chosen = run("demon", replace(P, check="choice")).asks
+    assert chosen[:7] == [("denoiser", 1), *candidates, ("denoiser", 1), ("decode", 1), ("check", 2)]
 
 
 @pytest.mark.parametrize(
@@ -45,13 +47,13 @@ def test_the_asks_of_a_fast_step_in_order() -> None:
     [
         # One row to begin with, K + 1 a step; the tail's first x0 is known, its last step needs one slope only.
         ({}, 1 + G * (K + 1) + 2 * (L - 1)),
-        ({"check": True}, 1 + G * (K + 1) + 2 * (L - 1)),
+        ({"check": "score"}, 1 + G * (K + 1) + 2 * (L - 1)),
         ({"weights": "rank", "solver": "dpmpp_2m"}, 1 + G * (K + 1) + (L - 1)),
         # Heun's corrector and the preview for each candidate, both once more for z*.
         ({"preset": "paper"}, 1 + G * (2 * K + 2) + 2 * (L - 1)),
         # With its own look-ahead each step begins with D(x; sigma); z* is looked at only to be checked.
         ({"preset": "paper", "lookahead": "ode:3"}, G * (1 + K + 3 * K + 1) + 2 * L - 1),
-        ({"preset": "paper", "lookahead": "ode:3", "check": True}, G * (1 + K + 3 * K + 1 + 3) + 2 * L - 1),
+        ({"preset": "paper", "lookahead": "ode:3", "check": "score"}, G * (1 + K + 3 * K + 1 + 3) + 2 * L - 1),
         ({"preset": "paper", "lookahead": "consistency"}, G * (1 + K + K + 1) + 2 * L - 1),
     ],
 )

@@ -75,7 +75,7 @@ def interval(differences: Tensor) -> tuple[float, float]:
     ("judge", "settings"),
     [
         (scoring, {}),
-        (scoring, {"weights": "rank", "check": True}),
+        (scoring, {"weights": "rank", "check": "score"}),
         (selecting, {}),
         (scoring, PAPER),
         (selecting, PAPER),

@@ -70,6 +70,26 @@ def test_what_cancels_out_is_no_noise() -> None:
     assert mix(z, torch.tensor([0.0, 0.0]).double()) is None
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-100, 1e-10, 1.0, 1e100])
+def test_only_the_weights_proportions_count(scale: float) -> None:
+    """A large tau makes them all small: their mixture is the same."""
+    z, b = noises(1, 0, 3, (1, 4, 4)), torch.tensor([1.0, -0.5, 0.25]).double()
+    scaled, plain = mix(z, scale * b), mix(z, b)
+    assert scaled is not None
+    assert plain is not None
+    assert torch.allclose(scaled, plain, rtol=1e-12)
+
+
+def test_a_huge_tau_mixes_all_the_same() -> None:
+    """tanh is the identity there: b is in proportion to the scores' deviations."""
+    z, scores = noises(1, 0, 3, (1, 4, 4)), [1.0, 2.0, 6.0]
+    z_star = mix(z, weigh(list(scores), "tanh", 1e14))
+    expected = mix(z, torch.tensor([-2.0, -1.0, 3.0]).double())
+    assert z_star is not None
+    assert expected is not None
+    assert torch.allclose(z_star, expected, rtol=0, atol=1e-6)
+
+
 SCORES = st.lists(st.one_of(st.none(), st.floats(), st.sampled_from([5.0, -5.0])), min_size=1, max_size=9)
 
 

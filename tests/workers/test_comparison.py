@@ -59,6 +59,16 @@ async def test_a_selecting_judge_is_asked_in_both_orders(
     assert (compared.score, compared.baseline_score) == pytest.approx(expected, abs=0.01)
 
 
+@pytest.mark.parametrize("kind", ["scoring", "selecting"])
+async def test_the_plain_picture_is_not_compared_with_itself(redis: Client, kind: JudgeKind) -> None:
+    court = Court(kind)
+    async with desk(redis, court) as at:
+        compared = await compare(at, RED, None, steered=0)
+    assert [(ask.kind, ask.pictures) for ask in court.asked] == ([("final", 1)] if kind == "scoring" else [])
+    score = pytest.approx(0.75, abs=0.01) if kind == "scoring" else None
+    assert (compared.score, compared.baseline_score, compared.preference) == (score, score, None)
+
+
 async def test_who_always_likes_the_first_one_prefers_neither(redis: Client) -> None:
     async def first(ask: JudgeAsk) -> Answer:
         return verdict(5.0, -5.0)

@@ -3,15 +3,17 @@
 import asyncio
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
 from PIL import Image
 
 from bus.connection import Client
-from contracts.jobs import Budget, JobState
+from contracts.errors import JudgeRefused
+from contracts.jobs import JobState
 from contracts.judging import JudgeAsk
+from workers.models.base import Condition
 from workers.models.toy import Toy
 from workers.pictures import encode, images
 from workers.sampling import METHODS, Ask, Denoise, Params, drive
@@ -20,6 +22,16 @@ from workers.sampling.schedules import karras
 from ..conftest import wait_until
 from .court import Answer, Court, in_session
 from .studio import STEPS, let_go, studio
+
+
+class ShortOfBreath(Toy):
+    """The toy, as one that reads five letters."""
+
+    def encode(self, prompt: str, negative_prompt: str) -> Condition:
+        whole = super().encode(prompt, negative_prompt)
+        texts: list[tuple[Literal["prompt", "negative prompt"], str]]
+        texts = [("prompt", prompt), ("negative prompt", negative_prompt)]
+        return Condition(whole.text, whole.negative, tuple(name for name, text in texts if len(text) > 5))
 
 
 def plain_picture(prompt: str, seed: int) -> bytes:
@@ -57,7 +69,8 @@ async def test_a_scored_job_from_claim_to_result(redis: Client, tmp_path: Path) 
     assert all(grid.size == (3 * 40, 40) for grid in grids)
     assert pictures["baseline.png"] == plain_picture("a disc", 4)
     assert pictures["image.png"] != pictures["baseline.png"]
-    assert Image.open(io.BytesIO(pictures["contact-sheet.jpg"])).size == (3 * 40, 3 * (40 + 16))
+    sheet = Image.open(io.BytesIO(pictures["contact-sheet.jpg"]))
+    assert (sheet.width > 3 * 40, sheet.height) == (True, 3 * (40 + 16)), "captions are wider than so small a grid"
     assert court.kinds == ["candidates", "check"] * 3 + ["final"]
     assert job.result is not None
     assert job.result.score is not None
@@ -93,6 +106,47 @@ async def test_a_selecting_judges_job_ends_with_a_blind_preference(redis: Client
     assert rows[0].measured is not None
 
 
+async def test_a_selecting_judge_checks_the_mixture_where_that_is_asked_for(redis: Client, tmp_path: Path) -> None:
+    court = Court("selecting")
+    async with studio(redis, tmp_path) as at, in_session(redis, court):
+        job = await at.drawn({"check": True}, seed=4)
+        rows = await at.audit(job)
+    assert job.state is JobState.SUCCEEDED
+    assert court.kinds == ["candidates", "check"] * 3 + ["preference"] * 2
+    assert [ask.pictures for ask in court.asked] == [3, 2] * 3 + [2, 2]
+    assert {row.check_score for row in rows[:3]} <= {5.0, -5.0, None}
+    assert all(row.taken == "mixed" or row.check_score == -5.0 for row in rows[:3])
+
+
+async def test_the_plain_picture_is_drawn_once_and_is_its_own_baseline(redis: Client, tmp_path: Path) -> None:
+    court = Court("scoring")
+    async with studio(redis, tmp_path) as at, in_session(redis, court):
+        job = await at.drawn({"method": "pf_ode"}, prompt="a disc", seed=4)
+        assert await at.picture(job) == await at.picture(job, "baseline.png") == plain_picture("a disc", 4)
+    assert (job.usage.network_rows, job.usage.decoded_pictures) == (STEPS, 1)
+    assert [(ask.kind, ask.pictures) for ask in court.asked] == [("final", 1)]
+    assert job.result is not None
+    assert job.result.score is not None
+    assert job.result.score == job.result.baseline_score
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "message"),
+    [
+        (1, 1, ""),
+        (9, 1, "the prompt was cut: the model reads no more than the beginning"),
+        (1, 9, "the negative prompt was cut: the model reads no more than the beginning"),
+        (9, 9, "the prompt and the negative prompt were cut: the model reads no more than the beginning"),
+    ],
+)
+async def test_which_text_was_cut_is_said(
+    redis: Client, tmp_path: Path, prompt: int, negative: int, message: str
+) -> None:
+    async with studio(redis, tmp_path, model=ShortOfBreath()) as at, in_session(redis, Court()):
+        job = await at.drawn(prompt="a " * prompt, negative_prompt="a " * negative)
+    assert job.progress.message == message
+
+
 @pytest.mark.parametrize(("method", "kinds"), [("pf_ode", ["final"]), ("best_of_n", ["candidates", "final"])])
 async def test_the_other_methods_run_as_jobs_too(redis: Client, tmp_path: Path, method: str, kinds: list[str]) -> None:
     court = Court("scoring")
@@ -101,30 +155,6 @@ async def test_the_other_methods_run_as_jobs_too(redis: Client, tmp_path: Path, 
         same = await at.picture(job) == await at.picture(job, "baseline.png")
     assert (job.state, court.kinds) == (JobState.SUCCEEDED, kinds)
     assert same == (method == "pf_ode")
-
-
-async def test_after_the_budgets_last_ask_the_plain_ode_finishes(redis: Client, tmp_path: Path) -> None:
-    court = Court("selecting")
-    async with studio(redis, tmp_path) as at, in_session(redis, court):
-        job = await at.drawn({"steps": 8}, budget=Budget(judge_calls=3))
-        rows = await at.audit(job)
-    assert job.state is JobState.SUCCEEDED
-    assert [bool(row.scores) for row in rows] == [True] * 3 + [False] * 5
-    assert [row.taken for row in rows[3:]] == ["plain"] * 5
-    assert (job.usage.judge_calls, court.kinds) == (3, ["candidates"] * 3)
-    assert job.usage.network_rows == 1 + 3 * 4 + 4 + 8, "no candidates for nobody"
-    assert job.result is not None
-    assert (job.result.steered_steps, job.result.preference) == (3, None)
-
-
-@pytest.mark.parametrize("method", ["demon", "best_of_n"])
-async def test_a_budget_of_no_ask_gives_the_plain_picture(redis: Client, tmp_path: Path, method: str) -> None:
-    court = Court("scoring")
-    async with studio(redis, tmp_path) as at, in_session(redis, court):
-        job = await at.drawn({"method": method}, budget=Budget(judge_calls=0))
-        assert job.state is JobState.SUCCEEDED, job.error
-        assert await at.picture(job) == await at.picture(job, "baseline.png")
-    assert court.asked == []
 
 
 @pytest.mark.parametrize(
@@ -165,6 +195,30 @@ async def test_taken_up_again_it_ends_with_the_same_picture_and_pays_no_ask_twic
     assert [row.epoch for row in rows] == [1] * done + [2] * (STEPS - done)
     assert (asked, job.usage.judge_calls) == (len(court.asked) - asked, straight.usage.judge_calls)
     assert job.result == straight.result
+
+
+async def test_the_reward_so_far_outlives_the_worker(redis: Client, tmp_path: Path) -> None:
+    """The judge refuses from the step on at which the job changed hands: what it said before stands."""
+    may_answer, reached = asyncio.Event(), asyncio.Event()
+
+    async def refuse_later(ask: JudgeAsk) -> Answer | None:
+        if ask.name.step > 1:
+            reached.set()
+            await may_answer.wait()
+            raise JudgeRefused("it declined to look")
+        return None
+
+    async with studio(redis, tmp_path) as at, in_session(redis, Court("selecting", refuse_later)):
+        job_id = await at.submit(seed=4)
+        first = asyncio.create_task(at.runner.run(job_id))
+        await reached.wait()
+        await let_go(first)
+        before = (await at.jobs.get(job_id)).progress
+        may_answer.set()
+        await at.runner.run(job_id)
+        after = (await at.jobs.get(job_id)).progress
+    assert before.reward is not None
+    assert (before.step, after.step, after.reward) == (1, STEPS, before.reward)
 
 
 async def test_jobs_side_by_side_get_what_they_get_alone(redis: Client, tmp_path: Path) -> None:

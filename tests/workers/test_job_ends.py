@@ -115,6 +115,23 @@ async def test_a_judge_that_never_answers_is_no_picture_steered_by_nobody(
     assert job.usage.judge_failures == len([row for row in rows if row.failure])
 
 
+@pytest.mark.parametrize("method", ["demon", "best_of_n"])
+async def test_a_judge_that_refuses_every_time_is_named_as_what_it_is(
+    redis: Client, tmp_path: Path, method: str
+) -> None:
+    async def refuse(ask: JudgeAsk) -> Answer | None:
+        raise JudgeRefused("it declined to look")
+
+    async with studio(redis, tmp_path) as at, in_session(redis, Court("selecting", refuse)):
+        job = await at.drawn({"method": method})
+    assert job.state is JobState.FAILED
+    assert job.error is not None
+    assert (job.error.code, job.error.retryable, job.error.status) == ("judge_refused", False, 502)
+    assert job.error.detail == (
+        "the judge 'critic' answered at no step; the last time: judge_refused: it declined to look"
+    )
+
+
 async def test_a_judge_without_an_opinion_has_answered(redis: Client, tmp_path: Path) -> None:
     """Its one failure beside that is skipped like any other."""
 

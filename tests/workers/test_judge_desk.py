@@ -1,5 +1,6 @@
 """The desk puts a sampler's pictures before a judge over a real bus, keeps the job's cap, and follows its policy on failures."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,11 +10,12 @@ import pytest
 import torch
 
 from bus.asks import Asks
+from bus.cards import Cards
 from bus.connection import Client
 from bus.jobs import Jobs
 from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused, JudgeUnavailable
 from contracts.jobs import Budget, JobState, Usage
-from contracts.judging import JudgeAsk, JudgeFailure, JudgeUsage, Verdict
+from contracts.judging import JudgeAsk, JudgeFailure, JudgeKind, JudgeUsage, Verdict
 from workers.judge_desk import JudgeDesk
 from workers.sampling import Judge
 
@@ -36,7 +38,7 @@ async def desk(redis: Client, court: Court, patience: timedelta = PATIENCE, **sp
     jobs = Jobs(redis)
     claim = await claimed(jobs, judge=court.card.name, **spec)
     async with Asks(redis) as asks, in_session(redis, court):
-        yield JudgeDesk(claim.record.spec, court.card, asks, patience, Usage())
+        yield JudgeDesk(claim.record.spec, court.card, asks, Cards(redis), patience, Usage())
     await jobs.finish(claim.record.spec.id, claim.epoch, JobState.SUCCEEDED)
 
 
@@ -82,23 +84,94 @@ async def test_a_judge_without_a_price_leaves_the_cost_open(redis: Client) -> No
         assert at.usage.cost_usd is None
 
 
-async def test_the_cap_ends_the_asking_and_retries_count(redis: Client) -> None:
+async def test_the_cap_ends_the_asking_for_steering_and_retries_count(redis: Client) -> None:
     async def three_attempts(ask: JudgeAsk) -> Answer:
         return Verdict(scores=(0.0, 1.0), usage=JudgeUsage(calls=3))
 
     court = Court(before=three_attempts)
-    async with desk(redis, court, budget=Budget(judge_calls=4)) as at:
-        assert (at.affords(), at.affords(4), at.affords(5)) == (True, True, False)
+    async with desk(redis, court, budget=Budget(judge_calls=5)) as at:
+        assert (at.affords("candidates", 4), at.affords("candidates", 5)) == (True, False), "one is the comparison's"
+        assert (at.affords("final", 5), at.affords("final", 6)) == (True, False)
         assert await at.judge(Judge(reds(0.0, 1.0))) == [0.0, 1.0]
-        assert (at.affords(1), at.affords(2)) == (True, False)
+        assert (at.affords("candidates", 1), at.affords("candidates", 2)) == (True, False)
         at.begin(2, 1.0)
         await at.judge(Judge(reds(0.0, 1.0)))
         at.begin(3, 1.0)
-        assert not at.affords()
+        assert not at.affords("candidates")
         assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
-        assert at.memory.failure == "budget_exceeded: the cap of 4 judge calls is reached"
+        assert at.memory.failure == "budget_exceeded: the cap of 5 judge calls leaves none for this step"
         assert at.usage.judge_failures == 0
     assert len(court.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "cap", "steering", "final"),
+    [
+        ("scoring", 0, 0, 0),
+        ("scoring", 1, 1, 1),
+        ("scoring", 2, 1, 2),
+        ("scoring", 9, 8, 9),
+        ("selecting", 2, 2, 2),
+        ("selecting", 3, 1, 3),
+        ("selecting", 9, 7, 9),
+    ],
+)
+async def test_a_cap_large_enough_for_both_keeps_the_comparisons_calls(
+    redis: Client, kind: JudgeKind, cap: int, steering: int, final: int
+) -> None:
+    async with desk(redis, Court(kind), budget=Budget(judge_calls=cap)) as at:
+        for asked, most in (("candidates", steering), ("check", steering), ("final", final), ("preference", final)):
+            assert (at.affords(asked, most), at.affords(asked, most + 1)) == (True, False)  # type: ignore[arg-type]
+
+
+async def test_an_ask_may_take_no_more_attempts_than_the_cap_leaves(redis: Client) -> None:
+    court = Court("selecting")
+    async with desk(redis, court, budget=Budget(judge_calls=7)) as at:
+        await at.judge(Judge(reds(0.0, 1.0)))
+        await at.judge(Judge(reds(0.0, 1.0), "check"))
+        await at.ask("preference", reds(0.0, 1.0))
+    async with desk(redis, court) as at:
+        await at.judge(Judge(reds(0.0, 1.0)))
+    assert [ask.attempts for ask in court.asked] == [5, 4, 2, None], (
+        "a preference's other ask goes out at the same time"
+    )
+
+
+async def test_a_step_whose_mixture_was_not_checked_has_not_failed(redis: Client) -> None:
+    async def fail_check(ask: JudgeAsk) -> Answer | None:
+        if ask.kind == "check":
+            raise JudgeRefused("it declined to look")
+        return None
+
+    for court, cap in ((Court(), 2), (Court(before=fail_check), 9)):
+        async with desk(redis, court, budget=Budget(judge_calls=cap)) as at:
+            await at.judge(Judge(reds(0.0, 1.0)))
+            assert await at.judge(Judge(reds(0.5), "check")) == [None]
+            assert at.memory.failure is None
+            assert at.memory.verdict is not None
+
+
+async def test_who_waited_in_vain_does_not_wait_again_for_a_judge_that_nobody_offers(redis: Client) -> None:
+    jobs, court = Jobs(redis), Court()
+    claim = await claimed(jobs, judge="critic")
+    async with Asks(redis) as asks:
+        at = JudgeDesk(claim.record.spec, court.card, asks, Cards(redis), timedelta(milliseconds=50), Usage())
+        assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
+        at.patience = PATIENCE
+        async with asyncio.timeout(PATIENCE.total_seconds() / 2):
+            for step in (2, 3):
+                at.begin(step, 1.0)
+                calls = at.usage.judge_calls
+                assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
+                assert (
+                    at.memory.failure
+                    == "judge_unavailable: no judge worker offers the judge 'critic' any more: start one"
+                )
+                assert at.usage.judge_calls == calls, "it costs nothing"
+        async with in_session(redis, court):
+            at.begin(4, 1.0)
+            assert await at.judge(Judge(reds(0.0, 1.0))) == pytest.approx([0.0, 1.0], abs=0.01)
+    await jobs.finish(claim.record.spec.id, claim.epoch, JobState.SUCCEEDED)
 
 
 FAILURES = [
@@ -133,7 +206,7 @@ async def test_a_judge_that_does_not_come_back_is_unavailable_in_the_end(redis: 
     jobs = Jobs(redis)
     claim = await claimed(jobs, judge="critic")
     async with Asks(redis) as asks:
-        at = JudgeDesk(claim.record.spec, card(), asks, timedelta(milliseconds=50), Usage())
+        at = JudgeDesk(claim.record.spec, card(), asks, Cards(redis), timedelta(milliseconds=50), Usage())
         answer = await at.ask("candidates", reds(0.0, 1.0))
     assert isinstance(answer, JudgeFailure)
     assert answer.code == "judge_unavailable"

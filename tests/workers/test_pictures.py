@@ -14,7 +14,6 @@ from workers.pictures import (
     NEUTRAL,
     REJECTED,
     THUMBNAIL,
-    contact_sheet,
     encode,
     encode_for,
     images,
@@ -114,10 +113,3 @@ def test_a_grid_has_eight_columns_and_thumbnails_of_large_pictures() -> None:
     cell = THUMBNAIL + 2 * GAP
     assert read(step_grid(pictures(11, 256, 256), [1.0] * 11)).size == (8 * cell, 2 * cell)
     assert read(step_grid(pictures(3), [1.0] * 3)).size == (3 * (32 + 2 * GAP), 32 + 2 * GAP)
-
-
-def test_a_contact_sheet_holds_all_grids_below_one_another() -> None:
-    grids = [("step 1", step_grid(pictures(2), [1.0, 0.0])), ("step 2", step_grid(pictures(4), [1.0] * 4))]
-    cell = 32 + 2 * GAP
-    assert read(contact_sheet(grids)).size == (4 * cell, 2 * (cell + 16))
-    assert read(contact_sheet([])).size == (THUMBNAIL, THUMBNAIL)

@@ -20,12 +20,12 @@ class Condition:
     """What one job's rows are conditioned on: encoded once, kept on the model's device, the same for all its rows.
 
     text, negative [tokens, width]: the states of the prompt and of the negative prompt (the empty one by default), which
-    guidance leads away from. truncated: one of them was longer than the text encoder reads, and its end was cut.
+    guidance leads away from. cut: which of them were longer than the text encoder reads, and lost their ends.
     """
 
     text: Tensor
     negative: Tensor
-    truncated: bool = False
+    cut: tuple[Literal["prompt", "negative prompt"], ...] = ()
 
 
 class Model(Protocol):

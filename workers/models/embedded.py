@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 from contracts.models import ModelCard
+from embedded import WEIGHTS
 
 from ..denoisers import Timesteps, V
-from .latent_diffusion import LatentDiffusion, TextStates, best_device, best_dtype
+from .latent_diffusion import EncodedText, LatentDiffusion, best_device, best_dtype
+from .loading import loading
 
 SIZE = 128
 GUIDANCE = 3.0
@@ -14,21 +16,22 @@ _BETAS = (0.00085, 0.021, 1000)  # scaled linear, as weights/scheduler/scheduler
 
 
 def load_embedded(name: str, device_name: str | None) -> LatentDiffusion:
-    """Read the weights. FileNotFoundError names the folder where the installation lacks them."""
-    from embedded.parts import load_autoencoder, load_unet  # noqa: PLC0415 - heavy
-    from embedded.text import LENGTH, TextEncoder  # noqa: PLC0415
-
+    """Read the weights. Raises ModelUnavailable where the installation lacks or spoils them, or the device has no room."""
     device = best_device(device_name)
     dtype = best_dtype(device)
-    unet = load_unet(dtype=dtype).to(device).to(memory_format=torch.channels_last)
-    autoencoder = load_autoencoder().to(device).to(memory_format=torch.channels_last)
-    texts = TextEncoder(device=str(device))
+    with loading(name, str(WEIGHTS), "until then leave it out of MAXWELL_MODELS"):
+        from embedded.parts import load_autoencoder, load_unet  # noqa: PLC0415 - heavy
+        from embedded.text import LENGTH, TextEncoder  # noqa: PLC0415
+
+        unet = load_unet(dtype=dtype).to(device).to(memory_format=torch.channels_last)
+        autoencoder = load_autoencoder().to(device).to(memory_format=torch.channels_last)
+        texts = TextEncoder(device=str(device))
     factor = float(autoencoder.config.scaling_factor)
     prediction = V(_timesteps())
 
-    def encode_text(text: str) -> TextStates:
+    def encode_text(text: str) -> EncodedText:
         encoded = texts([text])
-        return TextStates(encoded.states[0].to(dtype), encoded.truncated[0])
+        return EncodedText(encoded.states[0].to(dtype), encoded.truncated[0])
 
     def decode_latents(x0: Tensor) -> Tensor:
         latents = (x0 / factor).to(device, memory_format=torch.channels_last)

@@ -5,7 +5,7 @@ It knows how rows of many jobs go through such a network; it knows no file, no c
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from .base import Condition, Network
 
 
 @dataclass(frozen=True, eq=False)
-class TextStates:
+class EncodedText:
     """One text's states [tokens, width], and whether its end was cut."""
 
     states: Tensor
@@ -35,7 +35,7 @@ class LatentDiffusion:
     card: ModelCard
     unet: Any
     prediction: Prediction
-    encode_text: Callable[[str], TextStates]
+    encode_text: Callable[[str], EncodedText]
     decode_latents: Callable[[Tensor], Tensor]
     device: torch.device
     dtype: torch.dtype
@@ -53,7 +53,9 @@ class LatentDiffusion:
 
     def encode(self, prompt: str, negative_prompt: str) -> Condition:
         text, negative = self.encode_text(prompt), self.encode_text(negative_prompt)
-        return Condition(text.states, negative.states, text.truncated or negative.truncated)
+        texts: tuple[tuple[Literal["prompt", "negative prompt"], EncodedText], ...]
+        texts = (("prompt", text), ("negative prompt", negative))
+        return Condition(text.states, negative.states, tuple(name for name, one in texts if one.truncated))
 
     def denoise(
         self, x: Tensor, sigma: Tensor, conditions: Sequence[Condition], guidance: Tensor, network: Network
@@ -92,7 +94,12 @@ def best_device(name: str | None) -> torch.device:
 
 
 def best_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes in it. A CPU without such instructions only imitates it, 40 times slower than float32."""
+    """bfloat16 where the device computes in it. A CPU without such instructions only imitates it, 40 times slower than float32.
+
+    CUDA cards before compute capability 8 (Ampere) have float16 alone.
+    """
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return torch.float16
     if device.type != "cpu":
         return torch.bfloat16
     able = torch.cpu.get_capabilities()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from contracts.errors import ModelUnavailable
+from contracts.errors import ModelUnavailable, first_line
 
 from .base import Model
 
@@ -56,13 +56,7 @@ def _embedded(entry: Entry, device: str | None) -> Model:
     from .embedded import load_embedded  # noqa: PLC0415 - a worker loads what it serves
 
     _refuse_source(entry)
-    try:
-        return load_embedded(entry.name, device)
-    except FileNotFoundError as error:
-        raise ModelUnavailable(
-            f"the model {entry.name!r} cannot be loaded ({error}): install the program again, "
-            "or leave it out of MAXWELL_MODELS"
-        ) from error
+    return load_embedded(entry.name, device)
 
 
 def _toy(entry: Entry, device: str | None) -> Model:
@@ -86,9 +80,8 @@ def _refuse_absent(device: str | None) -> None:
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts
-        reason = str(error).splitlines()[0]
         raise ModelUnavailable(
-            f"MAXWELL_DEVICE is {device!r}, which cannot be used here ({reason}): write cpu, or leave it out"
+            f"MAXWELL_DEVICE is {device!r}, which cannot be used here ({first_line(error)}): write cpu, or leave it out"
         ) from None
 
 

@@ -9,7 +9,8 @@ from contracts.errors import ModelUnavailable
 from contracts.models import ModelCard
 
 from ..denoisers import Eps, Timesteps, V
-from .latent_diffusion import LatentDiffusion, TextStates, best_device, best_dtype
+from .latent_diffusion import EncodedText, LatentDiffusion, best_device, best_dtype
+from .loading import loading
 
 GUIDANCE = 7.5
 _PREDICTIONS: dict[str, type[Eps] | type[V]] = {"epsilon": Eps, "v_prediction": V}
@@ -17,21 +18,17 @@ _PREDICTIONS: dict[str, type[Eps] | type[V]] = {"epsilon": Eps, "v_prediction": 
 
 def load_stable_diffusion(name: str, source: str, device_name: str | None) -> LatentDiffusion:
     """Load `source`, e.g. `stable-diffusion-v1-5/stable-diffusion-v1-5`. Raises ModelUnavailable, naming it, where that fails."""
-    from diffusers import StableDiffusionPipeline  # noqa: PLC0415 - heavy
-
     device = best_device(device_name)
     dtype = best_dtype(device)
-    try:
+    wanted = f"{source!r} as a Stable Diffusion pipeline in diffusers format"
+    with loading(name, wanted, "check that the folder or hub id holds one, whole, or leave it out of MAXWELL_MODELS"):
+        from diffusers import StableDiffusionPipeline  # noqa: PLC0415 - heavy
+
         # The safety checker is a part of its own, later; a pipeline is only a way to read all parts here.
         pipeline: Any = StableDiffusionPipeline.from_pretrained(
             source, dtype=dtype, safety_checker=None, requires_safety_checker=False
         )
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise ModelUnavailable(
-            f"the model {name!r} cannot be loaded from {source!r} as a Stable Diffusion pipeline in diffusers format: {first}"
-        ) from error
-    return _assemble(name, source, pipeline, device, dtype)
+        return _assemble(name, source, pipeline, device, dtype)
 
 
 def _assemble(name: str, source: str, pipeline: Any, device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
@@ -46,11 +43,11 @@ def _assemble(name: str, source: str, pipeline: Any, device: torch.device, dtype
     scale = 2 ** (len(vae.config.block_out_channels) - 1)
     side = int(unet.config.sample_size) * scale
 
-    def encode_text(text: str) -> TextStates:
+    def encode_text(text: str) -> EncodedText:
         length = tokenizer.model_max_length
         ids = tokenizer(text, padding="max_length", truncation=True, max_length=length, return_tensors="pt").input_ids
         whole = tokenizer(text).input_ids
-        return TextStates(text_encoder(ids.to(device))[0][0], len(whole) > length)
+        return EncodedText(text_encoder(ids.to(device))[0][0], len(whole) > length)
 
     def decode_latents(x0: Tensor) -> Tensor:
         latents = (x0 / vae.config.scaling_factor).to(device, dtype)

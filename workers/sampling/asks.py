@@ -30,7 +30,6 @@ class Denoise(Ask[Tensor]):
 
     x: Tensor
     sigma: Tensor
-    guided: bool = True
     network: Literal["denoiser", "consistency"] = "denoiser"
 
 
@@ -44,7 +43,7 @@ class Decode(Ask[Tensor]):
 
 @dataclass(frozen=True, eq=False)
 class Judge(Ask[Scores]):
-    """One score or None for each of the pictures [rows, 3, H, W]."""
+    """One score or None for each of the pictures [rows, 3, H, W]; candidates of a step, or its z* (`checks.py`)."""
 
     pictures: Tensor
     kind: Literal["candidates", "check"] = "candidates"

@@ -26,7 +26,7 @@ async def step(s: State, p: Params) -> State:
         return s
     scores = await Judge(await Decode(s.x))
     best = best_of(scores) if informative(scores) else 0
-    report = StepReport(0.0, scores, [float(k == best) for k in range(len(scores))], f"candidate:{best}")
+    report = StepReport(scores, [float(k == best) for k in range(len(scores))], f"candidate:{best}")
     return replace(s, x=s.x[best : best + 1], x0_before=None, steered=int(informative(scores)), report=report)
 
 

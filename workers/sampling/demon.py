@@ -13,7 +13,8 @@ from torch import Tensor
 from . import pf_ode
 from .asks import Decode, Judge
 from .best_of_n import best_of
-from .noise import noises
+from .checks import CHECKS
+from .noise import coin, noises
 from .params import Params
 from .pf_ode import start
 from .solvers import ancestral, denoise, ode_to_end, sde_heun
@@ -38,25 +39,28 @@ async def step(s: State, p: Params) -> State:
     z = noises(p.seed, s.i, p.candidates, p.shape)  # z^(k) ~ N(0, I), k = 1..K
     x = await _move(s, p, z)  # x^(k) at t - Delta
     preview = await _look(x, s, p)  # c(x^(k), t - Delta)
-    r = await Judge(await Decode(preview))  # (r o c)(x^(k))
+    seen = await Decode(preview)
+    r = await Judge(seen)  # (r o c)(x^(k))
     if not informative(r):
-        return _take(s, p, x, preview, 0, StepReport(float(p.sigmas[s.i]), r, [], "plain"))
+        return _take(s, p, x, preview, 0, StepReport(r, [], "plain"))
 
     b = weigh(r, p.weights, p.tau)  # b_k: tanh, Boltzmann or ranks
     z_star = mix(z, b)  # z* = sqrt(N) normalized(sum b_k z^(k))
-    report = StepReport(float(p.sigmas[s.i]), r, b.tolist(), "mixed")
+    report = StepReport(r, b.tolist(), "mixed")
+    best = best_of(r)
     if z_star is None:
-        return _take(s, p, x, preview, best_of(r), replace(report, taken=f"candidate:{best_of(r)}"))
+        return _take(s, p, x, preview, best, replace(report, taken=f"candidate:{best}"))
     x_star = await _move(s, p, z_star[None])  # the step, seeded by z*
-    if not (p.check or _preview_is_next_x0(p)):
+    if p.check is None and not _preview_is_next_x0(p):
         return _next(s, p, x_star, None, report)
 
     preview_star = await _look(x_star, s, p)
-    if p.check:  # not in the paper: nothing there says that the mixture is better than what it was mixed from
-        (r_star,) = await Judge(await Decode(preview_star), "check")
+    if p.check is not None:
+        check, star_first = CHECKS[p.check], coin(p.seed, s.i)
+        kept, r_star = await check(await Decode(preview_star), seen[best : best + 1], max(known_scores(r)), star_first)
         report = replace(report, check_score=r_star)
-        if r_star is not None and r_star < max(known_scores(r)):
-            return _take(s, p, x, preview, best_of(r), replace(report, taken=f"candidate:{best_of(r)}"))
+        if not kept:
+            return _take(s, p, x, preview, best, replace(report, taken=f"candidate:{best}"))
     return _next(s, p, x_star, preview_star, report)
 
 

@@ -42,6 +42,12 @@ def start_noise(seed: int, candidates: int, shape: tuple[int, ...]) -> Tensor:
     return noises(seed, _START, candidates, shape)
 
 
+def coin(seed: int, step: int) -> bool:
+    """Heads or tails of one step, from a word that no noise uses."""
+    counter = torch.tensor([0, _START, step & _MASK, 0])
+    return bool(philox(counter, (seed & _MASK, (seed >> 32) & _MASK))[0] & 1)
+
+
 def _normal(seed: int, step: int, candidates: Tensor, shape: tuple[int, ...]) -> Tensor:
     n = math.prod(shape)
     blocks = (n + 1) // 2  # 4 words make 2 uniforms make 2 normals

@@ -8,6 +8,7 @@ from torch import Tensor
 Preset = Literal["fast", "paper"]
 Weights = Literal["tanh", "boltzmann", "rank"]
 Solver = Literal["heun", "dpmpp_2m"]
+Check = Literal["score", "choice"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,8 +16,9 @@ class Params:
     """The settings of one run.
 
     sigmas [T+1] float64, decreasing, the last one 0; shape (c, h, w) of the latents; tau None means adaptive: the spread
-    of the step's own scores; lookahead "denoise", "ode:n" or "consistency"; check: whether the judge compares z* with
-    the best candidate. beta belongs to the preset paper (few steps take less of it: `solvers.sde_heun`), eta to fast.
+    of the step's own scores; lookahead "denoise", "ode:n" or "consistency"; check: how the judge compares z* with the best
+    candidate, by a score of its own or by a blind choice of one of the two; None: not at all. beta belongs to the preset
+    paper (few steps take less of it: `solvers.sde_heun`), eta to fast.
     """
 
     sigmas: Tensor
@@ -30,7 +32,7 @@ class Params:
     eta: float = 1.0
     lookahead: str = "denoise"
     stop_sigma: float = 0.3
-    check: bool = False
+    check: Check | None = None
     solver: Solver = "heun"
 
     @property

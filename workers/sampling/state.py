@@ -11,7 +11,6 @@ from .asks import Scores
 class StepReport:
     """What decided one guided step, for the audit trail; no mathematics reads it."""
 
-    sigma: float
     scores: Scores
     weights: list[float]
     taken: str  # "mixed", "candidate:3" or "plain"

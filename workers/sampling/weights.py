@@ -57,8 +57,14 @@ def rank_weights(r: Tensor, tau: float) -> Tensor:
 
 
 def mix(z: Tensor, b: Tensor) -> Tensor | None:
-    """z* = sqrt(N) normalized(sum_k b_k z^(k)), [c, h, w] from z [K, c, h, w]; None where the sum vanishes."""
-    total = (b.view(-1, 1, 1, 1) * z).sum(0)
+    """z* = sqrt(N) normalized(sum_k b_k z^(k)), [c, h, w] from z [K, c, h, w]; None where the noises cancel out.
+
+    Only the weights' proportions count: a large tau makes all of them small.
+    """
+    largest = b.abs().max()
+    if largest == 0:
+        return None
+    total = ((b / largest).view(-1, 1, 1, 1) * z).sum(0)
     norm = float(total.norm())
     if norm < 1e-12 * float(z.norm()) or not math.isfinite(norm):
         return None

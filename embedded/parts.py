@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from . import WEIGHTS
-from .quantization import load
+from .quantization import fill
 
 
 def load_unet(folder: Path = WEIGHTS, dtype: torch.dtype = torch.float32) -> Any:
@@ -17,8 +17,7 @@ def load_unet(folder: Path = WEIGHTS, dtype: torch.dtype = torch.float32) -> Any
     config = json.loads((folder / "unet" / "config.json").read_text())
     with torch.device("meta"):  # the weights are read, not drawn at random first
         unet: Any = UNet2DConditionModel.from_config(config)
-    weights = {name: weight.to(dtype) for name, weight in load(folder / "unet").items()}
-    unet.load_state_dict(weights, strict=True, assign=True)
+    fill(unet, folder / "unet", dtype)
     return unet.eval().requires_grad_(False)
 
 
@@ -26,5 +25,7 @@ def load_autoencoder(folder: Path = WEIGHTS) -> Any:
     """The autoencoder, an AutoencoderTiny in float32 on the CPU: pictures [n, 3, 128, 128] in -1..1 and latents [n, 4, 32, 32]."""
     from diffusers import AutoencoderTiny  # noqa: PLC0415 - heavy
 
-    autoencoder: Any = AutoencoderTiny.from_pretrained(str(folder / "vae"), dtype=torch.float32)
+    with torch.device("meta"):
+        autoencoder: Any = AutoencoderTiny.from_config(json.loads((folder / "vae" / "config.json").read_text()))
+    fill(autoencoder, folder / "vae")
     return autoencoder.eval().requires_grad_(False)

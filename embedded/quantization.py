@@ -6,9 +6,10 @@ A stored matrix row is round(w / scale) in -127..127 with scale = max|w| / 127; 
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SCALE = "::scale"
+REPAIR = "restore it (git checkout -- embedded/weights) or install the program again"
 _SMALL = 4096  # elements; below this nothing is gained
 
 
@@ -37,18 +38,39 @@ def dequantize(stored: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load(folder: Path) -> dict[str, Tensor]:
-    """All `*.safetensors` of a folder as one float32 state dict. FileNotFoundError names the folder where there is none."""
-    from safetensors.torch import load_file  # noqa: PLC0415 - heavy, and only loaders need it
+    """All `*.safetensors` of a folder as one float32 state dict.
+
+    FileNotFoundError names the folder where there is none, RuntimeError the file that is cut off or damaged.
+    """
+    from safetensors import SafetensorError  # noqa: PLC0415 - heavy, and only loaders need it
+    from safetensors.torch import load_file  # noqa: PLC0415
 
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise FileNotFoundError(
-            f"no *.safetensors in {folder}: the checkout or the installed package lacks its weights"
+            f"no *.safetensors in {folder}, so the checkout or the installed package lacks its weights: {REPAIR}"
         )
     stored: dict[str, Tensor] = {}
     for file in files:
-        stored.update(load_file(file))
+        try:
+            stored.update(load_file(file))
+        except SafetensorError as error:
+            raise RuntimeError(f"{file} is cut off or damaged ({error}): {REPAIR}") from error
     return dequantize(stored)
+
+
+def fill(network: nn.Module, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Give a network the weights of a folder, in `dtype`. Raises as `load`; RuntimeError where they are not all of its own."""
+    weights = {name: weight.to(dtype) for name, weight in load(folder).items()}
+    try:
+        network.load_state_dict(weights, strict=True, assign=True)
+    except RuntimeError as error:
+        wanted = network.state_dict()
+        lacking, foreign = wanted.keys() - weights.keys(), weights.keys() - wanted.keys()
+        raise RuntimeError(
+            f"the files in {folder} are not the weights of the network that its config.json describes "
+            f"({len(lacking)} tensors are missing, {len(foreign)} unknown, or their shapes differ): {REPAIR}"
+        ) from error
 
 
 def _per_row(scale: Tensor, tensor: Tensor) -> Tensor:

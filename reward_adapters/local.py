@@ -1,7 +1,8 @@
 """The judges `local` and `local-score`: the embedded image-text network looks at pictures, prompt and scenario.
 
-The measure is the cosine of picture and prompt, plus a smaller share of the cosine of picture and scenario; docs/writing-a-judge.md
-says what that share does and what it does not. It knows no job and no step: a blurred preview is judged like a finished picture.
+The measure is the cosine of picture and prompt, plus a small share of the points that a published rubric gives the picture for the
+scenario, as the network learnt them; docs/writing-a-judge.md says what that does and what it does not. It knows no job and no step: a
+blurred preview is judged like a finished picture.
 """
 
 import asyncio
@@ -17,10 +18,10 @@ from .base import Environment, JudgeSetupError, decode, select
 if TYPE_CHECKING:
     from embedded.scorer import Scorer
 
-SCENARIO_SHARE = 0.25
+SCENARIO_SHARE = 0.02  # a point of the rubric; candidates of one prompt differ by about 0.04 in their cosine
 PICTURE_SIZE = 192  # px: twice what the network looks at
 DEVICE = "MAXWELL_JUDGE_DEVICE"  # cpu (the default), cuda, cuda:1 ...
-OBJECTIVE = f"cosine with the prompt + {SCENARIO_SHARE} x cosine with the scenario"
+OBJECTIVE = f"cosine with the prompt + {SCENARIO_SHARE} x points for the scenario"
 
 
 def judge(environment: Environment) -> "LocalJudge":
@@ -28,7 +29,7 @@ def judge(environment: Environment) -> "LocalJudge":
     card = JudgeCard(
         name="local",
         kind="selecting",
-        description="Chooses the half of the pictures that shows the prompt best; an image-text network shipped with Maxwell.",
+        description="Chooses the half of the pictures that shows the prompt and suits the scenario best; a small network that comes along.",
         objective=OBJECTIVE,
         picture_size=PICTURE_SIZE,
     )
@@ -40,7 +41,7 @@ def scoring_judge(environment: Environment) -> "LocalJudge":
     card = JudgeCard(
         name="local-score",
         kind="scoring",
-        description="How well a picture shows the prompt, by an image-text network shipped with Maxwell.",
+        description="How well a picture shows the prompt and suits the scenario, by the network of local.",
         objective=OBJECTIVE,
         picture_size=PICTURE_SIZE,
     )
@@ -62,7 +63,7 @@ class LocalJudge:
         return Verdict(scores=measured)
 
     def _measure(self, ask: JudgeAsk, pictures: Sequence[bytes]) -> tuple[float, ...]:
-        """Cosine with the prompt + SCENARIO_SHARE x cosine with the scenario, one a picture; all pictures are one batch."""
+        """Cosine with the prompt + SCENARIO_SHARE x points for the scenario, one a picture; all pictures are one batch."""
         import numpy as np  # noqa: PLC0415 - heavy, and only loaded judges need them
         import torch  # noqa: PLC0415
 
@@ -74,8 +75,8 @@ class LocalJudge:
         if not ask.scenario:
             measured = self._scorer.score(batch, [ask.prompt])[:, 0]
         else:
-            by_text = self._scorer.score(batch, [ask.prompt, ask.scenario])
-            measured = by_text[:, 0] + SCENARIO_SHARE * by_text[:, 1]
+            shown, suits = self._scorer.judge(batch, ask.prompt, ask.scenario)
+            measured = shown + SCENARIO_SHARE * suits
         of = dict(zip(different, measured.tolist(), strict=True))
         return tuple(of[picture] for picture in pictures)
 

@@ -5,7 +5,8 @@ A few hundred things that people ask for are learnt well in the time one GPU sit
 
 COMMON_NAME = {
     "automobile": "car", "oncoming automobile": "car", "sport utility vehicle": "suv", "deciduous tree": "tree",
-    "evergreen tree": "pine tree", "spouting whale": "whale", "honeybee": "bee", "lady beetle": "ladybug",
+    "evergreen tree": "pine tree", "spouting whale": "whale", "ewe": "sheep", "chipmunk": "squirrel",
+    "honeybee": "bee", "lady beetle": "ladybug",
     "ear of corn": "corn", "hot beverage": "cup of coffee", "doughnut": "donut", "wrapped gift": "gift",
     "t-rex": "dinosaur", "sauropod": "dinosaur", "two-hump camel": "camel", "ringed planet": "planet",
     "snow-capped mountain": "mountain", "flying saucer": "ufo", "fire engine": "fire truck",
@@ -26,8 +27,8 @@ COMMON_NAME = {
 _DROPPED_NATURE = (
     "guide dog|service dog|ox|water buffalo|pig nose|paw prints|front-facing baby chick|dodo|feather|wing|"
     "black bird|coral|microbe|rosette|wilted flower|sheaf of rice|leaf fluttering in wind|empty nest|worm|"
-    "fly|cockroach|cricket|mosquito|herb|white flower|hyacinth|lotus|hibiscus|nest with eggs|leafless tree|"
-    "fallen leaf|shamrock|beetle|boar|ewe|ram|mammoth|chipmunk|oyster|phoenix|orca|seal|spider web"
+    "cockroach|cricket|mosquito|herb|white flower|hyacinth|lotus|hibiscus|nest with eggs|leafless tree|"
+    "fallen leaf|shamrock|boar|ram|mammoth|oyster|phoenix|orca|seal|spider web"
 )
 _DROPPED_FOOD = (
     "olive|flatbread|cut of meat|tamale|stuffed flatbread|falafel|shallow pan of food|pot of food|fondue|"

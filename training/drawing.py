@@ -6,19 +6,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .rubric import rubric
 from .scenes import SLOTS, Scene
 
 SIZE = 128
 
 
 def to_arrays(scenes: Sequence[Scene]) -> dict[str, Tensor]:
-    """Scenes as tensors: things [n, 3, 6] (picture, hue shift, x, y, size, mirrored; picture -1: none), backdrop [n, 8]."""
+    """Scenes as tensors: things [n, 3, 6] (picture, hue shift, x, y, size, mirrored; picture -1: none), backdrop [n, 8].
+
+    looks [n]: the number of what the rubric sees.
+    """
+    index = rubric().index
     things = torch.full((len(scenes), SLOTS, 6), -1.0)
     for row, scene in enumerate(scenes):
         for slot, t in enumerate(scene.things):
             things[row, slot] = torch.tensor([t.picture, t.hue_shift, t.x, t.y, t.size, float(t.mirrored)])
     backdrop = torch.tensor([(*s.sky, *s.ground, s.horizon, s.softness) for s in scenes])
-    return {"things": things, "backdrop": backdrop}
+    looks = torch.tensor([index[scene.looks] for scene in scenes])
+    return {"things": things, "backdrop": backdrop, "looks": looks}
 
 
 @torch.no_grad()

@@ -60,6 +60,19 @@ class Pack:
         for i, entry in enumerate(self.entries):
             self.by_concept.setdefault(entry.concept, {})[entry.style] = i
 
+    def styles(self) -> Tensor:
+        """[n, 4]: of each picture, the picture of its concept in each style; itself where there is none."""
+        return torch.tensor(
+            [
+                [self.by_concept[entry.concept].get(style, i) for style in range(4)]
+                for i, entry in enumerate(self.entries)
+            ]
+        )
+
+    def concepts(self) -> Tensor:
+        """[n]: each picture's concept."""
+        return torch.tensor([entry.concept for entry in self.entries])
+
     def pictures(self, device: str) -> Tensor:
         """uint8 [n, 4, 112, 112], straight alpha."""
         with ThreadPoolExecutor(16) as threads:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .pack import Pack
+from .rubric import Looks
 
 HUES = {"red": 0.0, "orange": 0.075, "yellow": 0.145, "green": 0.34, "blue": 0.61, "purple": 0.76, "pink": 0.90}
 BACKGROUNDS = {
@@ -23,6 +24,7 @@ PLACES = {  # sky, ground, horizon
     "in the desert": ((140, 200, 240), (226, 170, 95), 0.55), "in space": ((8, 6, 22), (30, 14, 52), 0.5),
     "on a street": ((175, 205, 225), (95, 97, 102), 0.66),
 }  # fmt: skip
+PALE, DARK = {"gray", "light blue", "pink"}, {"black", "dark blue", "at night", "in space"}
 STYLES = (
     ("3d style", "3d render"),
     ("flat style", "flat icon"),
@@ -56,6 +58,7 @@ class Scene:
     horizon: float
     softness: float
     caption: str
+    looks: Looks
 
 
 class Scenes:
@@ -70,19 +73,22 @@ class Scenes:
         r = self._random
         style, kind = r.randrange(4), r.random()
         if kind < 0.76:
-            things, text = self._single(style)
+            things, text, arrangement = self._single(style)
         elif kind < 0.90:
-            things, text = self._pair(style)
+            things, text, arrangement = self._pair(style)
         else:
-            things, text = self._several(style)
-        sky, ground, horizon, softness, phrase = self._backdrop()
+            things, text, arrangement = self._several(style)
+        sky, ground, horizon, softness, phrase, backdrop = self._backdrop()
         text += phrase
         if r.random() < 0.30:
             word = r.choice(STYLES[style])
             text = f"{text}, {word}" if r.random() < 0.7 else f"{word} of {text}"
         elif r.random() < 0.12:
             text = r.choice(["a picture of ", "an illustration of ", "a drawing of "]) + text
-        return Scene(things, sky, ground, horizon, softness, text)
+        shown = STYLES[self._pack.entries[things[0].picture].style][0].removesuffix(
+            " style"
+        )  # some things lack a style
+        return Scene(things, sky, ground, horizon, softness, text, Looks(shown, backdrop, arrangement))
 
     def _pick(self, style: int) -> int:
         i = int(np.searchsorted(self._cumulative, self._random.random() * self._cumulative[-1]))
@@ -103,14 +109,17 @@ class Scenes:
         mirrored = self._pack.entries[i].group in MIRRORED and self._random.random() < 0.3
         return Thing(i, shift, x, y, size, mirrored)
 
-    def _single(self, style: int) -> tuple[list[Thing], str]:
+    def _single(self, style: int) -> tuple[list[Thing], str, str]:
         i = self._pick(style)
         name, shift = self._words(i)
         u, j = self._random.random(), self._jitter
         x, y, size, tail = 0.5 + j(0.04), 0.5 + j(0.04), self._random.uniform(0.72, 0.92), ""
+        arrangement = "large"
         if u < 0.06:
+            arrangement = "small"
             size, name, x, y = self._random.uniform(0.36, 0.46), "small " + name, 0.5 + j(0.12), 0.5 + j(0.12)
         elif u < 0.16:
+            arrangement = "aside"
             where, x, y = self._random.choice(
                 [
                     ("on the left", 0.27, 0.5),
@@ -120,9 +129,9 @@ class Scenes:
                 ]
             )
             x, y, size, tail = x + j(0.02), y + j(0.02), self._random.uniform(0.46, 0.52), f" {where}"
-        return [self._thing(i, shift, x, y, size)], article(name) + tail
+        return [self._thing(i, shift, x, y, size)], article(name) + tail, arrangement
 
-    def _pair(self, style: int) -> tuple[list[Thing], str]:
+    def _pair(self, style: int) -> tuple[list[Thing], str, str]:
         a, b = self._pick(style), self._pick(style)
         (name_a, shift_a), (name_b, shift_b) = self._words(a), self._words(b)
         first, second, j = article(name_a), article(name_b), self._jitter
@@ -143,35 +152,31 @@ class Scenes:
             self._thing(i, shift, *place, self._random.uniform(0.44, 0.50))
             for i, shift, place in ((a, shift_a, places[0]), (b, shift_b, places[1]))
         ]
-        return things, self._random.choice(forms).format(first, second)
+        return things, self._random.choice(forms).format(first, second), "pair"
 
-    def _several(self, style: int) -> tuple[list[Thing], str]:
+    def _several(self, style: int) -> tuple[list[Thing], str, str]:
         i = self._pick(style)
         name, shift = self._words(i)
         two = self._random.random() < 0.55
         spots = ((0.265, 0.5), (0.735, 0.5)) if two else ((0.5, 0.27), (0.26, 0.73), (0.74, 0.73))
         size = self._random.uniform(0.44, 0.49) if two else self._random.uniform(0.40, 0.45)
         things = [self._thing(i, shift, x + self._jitter(0.02), y + self._jitter(0.02), size) for x, y in spots]
-        return things, ("two " if two else "three ") + plural(name)
+        return things, ("two " if two else "three ") + plural(name), "several"
 
-    def _backdrop(self) -> tuple[Colour, Colour, float, float, str]:
-        """Sky, ground, horizon, softness, and what the caption says of it: often said, often left open."""
+    def _backdrop(self) -> tuple[Colour, Colour, float, float, str, str]:
+        """Sky, ground, horizon, softness, what the caption says of it (often said, often left open), and its kind."""
         r, u = self._random, self._random.random()
         if u > 0.84:
             name = r.choice(list(PLACES))
             sky, ground, horizon = PLACES[name]
-            phrase = f" {name}" if r.random() < 0.85 else ""
-            return (
-                self._tinted(sky),
-                self._tinted(ground),
-                horizon + self._jitter(0.06),
-                0.04 if "a " in name else 0.22,
-                phrase,
-            )
+            phrase, kind = f" {name}" if r.random() < 0.85 else "", "dark" if name in DARK else "place"
+            softness = 0.04 if "a " in name else 0.22
+            return self._tinted(sky), self._tinted(ground), horizon + self._jitter(0.06), softness, phrase, kind
         name = "white" if u < 0.36 else r.choice(list(BACKGROUNDS))
         colour = self._tinted(BACKGROUNDS[name])
         phrase = r.choice([f" on a {name} background", f" on {name}", f", {name} background"])
-        return colour, colour, 0.5, 0.3, phrase if r.random() < (0.35 if name == "white" else 0.72) else ""
+        kind = "white" if name == "white" else "pale" if name in PALE else "dark" if name in DARK else "bold"
+        return colour, colour, 0.5, 0.3, phrase if r.random() < (0.35 if name == "white" else 0.72) else "", kind
 
     def _jitter(self, width: float) -> float:
         return self._random.uniform(-width, width)

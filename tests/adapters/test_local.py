@@ -1,4 +1,4 @@
-"""The local judges measure what they say: the network's cosines, the prompt first, the scenario with its smaller share."""
+"""The local judges measure what they say: the network's cosines, the prompt's cosine and, with its small share, the scenario's points."""
 
 import asyncio
 
@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFilter
 
 from contracts.errors import JudgeError
+from contracts.scenarios import SCENARIOS
 from embedded.scorer import Scorer
 from reward_adapters import registry
 from reward_adapters.base import Judge, select
@@ -16,10 +17,7 @@ from reward_adapters.local import SCENARIO_SHARE
 from .pictures import ask, encoded, plain
 
 SIZE = 128
-TEACHER = (
-    "You are a teacher looking to create custom illustrations for your educational materials to make learning more "
-    "engaging for your students."
-)
+TEACHER = SCENARIOS["teacher"].text
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +51,9 @@ def face() -> Image.Image:
     return image
 
 
-def car() -> Image.Image:
+def car(background: str = "white") -> Image.Image:
     """A blue car, drawn by hand."""
-    image = plain("white", (SIZE, SIZE))
+    image = plain(background, (SIZE, SIZE))
     draw = ImageDraw.Draw(image)
     draw.polygon([(34, 60), (48, 36), (84, 36), (98, 60)], fill=(30, 80, 220))
     draw.rounded_rectangle((8, 58, 120, 90), 8, fill=(30, 80, 220))
@@ -77,14 +75,30 @@ async def test_what_shows_the_prompt_is_preferred(scoring: Judge, pictures: list
         assert max(range(3), key=lambda k: scores[k] or 0.0) == place, prompt
 
 
-async def test_scores_are_cosines_with_the_prompt_plus_a_share_of_those_with_the_scenario(scoring: Judge) -> None:
+async def test_scores_are_cosines_with_the_prompt_plus_a_share_of_the_points_for_the_scenario(scoring: Judge) -> None:
     pixels = np.stack([np.asarray(image, dtype=np.float32) / 255 for image in DRAWN.values()])
-    cosines = Scorer().score(torch.from_numpy(pixels).permute(0, 3, 1, 2), ["a red apple", TEACHER])
+    pictures = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    shown, suits = Scorer().judge(pictures, "a red apple", TEACHER)
+    assert torch.allclose(shown, Scorer().score(pictures, ["a red apple"])[:, 0], atol=1e-5)
     plainly = (await scoring.score(ask(scoring.card, 3), FINISHED)).scores
-    assert plainly == pytest.approx(cosines[:, 0].tolist(), abs=1e-5)
+    assert plainly == pytest.approx(shown.tolist(), abs=1e-5)
     seen_by_a_teacher = (await scoring.score(ask(scoring.card, 3, scenario=TEACHER), FINISHED)).scores
-    expected = cosines[:, 0] + SCENARIO_SHARE * cosines[:, 1]
-    assert seen_by_a_teacher == pytest.approx(expected.tolist(), abs=1e-5)
+    assert seen_by_a_teacher == pytest.approx((shown + SCENARIO_SHARE * suits).tolist(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "preferred"), [("teacher", "white"), ("researcher", "white"), ("journalist", "red"), ("artist", "red")]
+)
+async def test_the_scenario_decides_between_pictures_that_show_the_prompt_alike(
+    scoring: Judge, scenario: str, preferred: str
+) -> None:
+    """The rubric (training/rubric.json): teachers and researchers want white paper, journalists and artists anything but."""
+    pictures = [encoded(car(background)) for background in ("white", "red")]
+    plainly = (await scoring.score(ask(scoring.card, 2, prompt="a blue car"), pictures)).scores
+    question = {"prompt": "a blue car", "scenario": SCENARIOS[scenario].text}
+    asked = (await scoring.score(ask(scoring.card, 2, **question), pictures)).scores
+    pull = [(by_scenario or 0.0) - (by_prompt or 0.0) for by_scenario, by_prompt in zip(asked, plainly, strict=True)]
+    assert (pull[0] > pull[1]) == (preferred == "white")
 
 
 async def test_local_selects_by_the_scores_of_local_score(selecting: Judge, scoring: Judge) -> None:

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from embedded.quantization import SCALE, dequantize, load, quantize
+from embedded.quantization import SCALE, dequantize, fill, load, quantize
 
 SEEDS = st.integers(0, 2**32 - 1)
 UNTIMED = settings(deadline=None)
@@ -94,3 +94,25 @@ def test_a_folder_of_several_files_is_one_state_dict(tmp_path: Path) -> None:
 def test_an_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=str(tmp_path)):
         load(tmp_path)
+
+
+def test_a_file_that_is_cut_off_is_named_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "int8.safetensors"
+    save_file(quantize({"w": weights(1, 100, 100)}), path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(RuntimeError, match=rf"{path} is cut off or damaged .*git checkout"):
+        load(tmp_path)
+
+
+def test_weights_of_which_a_file_is_missing_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    save_file({"weight": weights(1, 3, 5)}, tmp_path / "1-of-2.safetensors")
+    with pytest.raises(RuntimeError, match=rf"{tmp_path} are not the weights .*1 tensors are missing, 0 unknown"):
+        fill(nn.Linear(5, 3), tmp_path)
+
+
+def test_a_network_is_filled_with_its_weights(tmp_path: Path) -> None:
+    network, other = nn.Linear(5, 3), nn.Linear(5, 3)
+    save_file(dict(network.state_dict()), tmp_path / "all.safetensors")
+    fill(other, tmp_path)
+    assert torch.equal(other.weight, network.weight)
+    assert torch.equal(other.bias, network.bias)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
+from contracts.scenarios import SCENARIOS
 from embedded.scorer import Scorer
 
 COLOURS = {
@@ -15,6 +16,7 @@ COLOURS = {
     "blue": (0.20, 0.39, 0.84),
     "yellow": (0.99, 0.84, 0.27),
     "black": (0.07, 0.07, 0.08),
+    "white": (0.98, 0.98, 0.98),
 }
 
 
@@ -38,9 +40,9 @@ def noise(seed: int, n: int, size: int = 128) -> Tensor:
 def test_a_plain_picture_fits_its_own_colour_best(scorer: Scorer) -> None:
     names = list(COLOURS)
     scores = scorer.score(torch.stack([plain(name) for name in names]), [f"on a {name} background" for name in names])
-    assert scores.shape == (5, 5)
-    assert scores.argmax(1).tolist() == list(range(5))
-    assert scores.argmax(0).tolist() == list(range(5))
+    assert scores.shape == (len(names), len(names))
+    assert scores.argmax(1).tolist() == list(range(len(names)))
+    assert scores.argmax(0).tolist() == list(range(len(names)))
 
 
 def test_a_red_heart_fits_its_words_better_than_others(scorer: Scorer) -> None:
@@ -81,6 +83,18 @@ def test_a_picture_scores_the_same_in_any_company(scorer: Scorer, seed: int, n: 
         alone = pictures[i : i + 1]
         torch.testing.assert_close(scorer.score(alone, texts)[0], together[i], rtol=0, atol=1e-4)
         torch.testing.assert_close(scorer.features(alone)[0], features[i], rtol=0, atol=1e-4)
+
+
+def test_a_scenario_has_its_say_beside_the_prompt(scorer: Scorer) -> None:
+    """By the rubric a teacher wants white paper and a journalist bold colours; of a caption it says nothing."""
+    pictures = torch.stack([heart("red", background="white"), heart("red", background="yellow")])
+    teacher, journalist, neither = (
+        scorer.judge(pictures, "a red heart", text)[1]
+        for text in (SCENARIOS["teacher"].text, SCENARIOS["journalist"].text, "a red heart and a dog")
+    )
+    assert teacher[0] > teacher[1] + 1
+    assert journalist[1] > journalist[0] + 1
+    assert neither.abs().max() < 1
 
 
 def test_a_text_scores_the_same_in_any_company(scorer: Scorer) -> None:

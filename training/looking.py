@@ -24,37 +24,53 @@ SHEET = [
 HIGHEST, LOWEST, RHO = 75.0, 0.04, 7  # sigmas of the sheets' sampler
 
 
-@torch.no_grad()
+class Sampler:
+    """A denoiser with the autoencoder and the text encoder it needs: Heun on Karras levels (EDM, algorithm 1), guided."""
+
+    def __init__(self, unet: Any, device: str) -> None:
+        self._unet, self._device = unet, device
+        self._vae, self._encoder = load_autoencoder().to(device), TextEncoder(device=device)
+        self._log_sigmas = SIGMAS.log().float().to(device)
+
+    @torch.no_grad()
+    def __call__(self, prompts: Sequence[str], noise: Tensor, guidance: float = 3.0, steps: int = 18) -> Tensor:
+        """Pictures [n, 3, 128, 128] in -1..1 of n prompts from unit noise [n, 4, 32, 32]."""
+        said = self._encoder(prompts).states
+        states = torch.cat([said, self._encoder([""]).states.expand_as(said)])
+
+        def denoised(x: Tensor, sigma: Tensor) -> Tensor:
+            norm = (sigma**2 + 1).sqrt()
+            level = self._level(sigma).expand(2 * len(x))
+            with torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=x.is_cuda):
+                v = self._unet(torch.cat([x, x]) / norm, level, states, return_dict=False)[0]
+            v_said, v_null = v.float().chunk(2)
+            guided: Tensor = v_null + guidance * (v_said - v_null)
+            return x / norm**2 - guided * sigma / norm
+
+        ramp = torch.linspace(0, 1, steps, device=self._device)
+        sigmas = (HIGHEST ** (1 / RHO) + ramp * (LOWEST ** (1 / RHO) - HIGHEST ** (1 / RHO))) ** RHO
+        x = noise.to(self._device) * sigmas[0]
+        for here, to in pairwise([*sigmas, sigmas.new_zeros(())]):
+            slope = (x - denoised(x, here)) / here
+            euler = x + (to - here) * slope
+            x = euler if to == 0 else x + (to - here) * (slope + (euler - denoised(euler, to)) / to) / 2
+        pictures: Tensor = self._vae.decoder(x / float(self._vae.config.scaling_factor))
+        return pictures
+
+    def _level(self, sigma: Tensor) -> Tensor:
+        """Where a sigma lies among the schedule's, as a fraction between two of them."""
+        k = torch.searchsorted(self._log_sigmas, sigma.log()).clamp(1, LEVELS - 1)
+        below = self._log_sigmas[k - 1]
+        return (k - 1 + (sigma.log() - below) / (self._log_sigmas[k] - below)).clamp(min=0)
+
+
 def sample(
     unet: Any, prompts: Sequence[str], device: str, *, each: int = 1, guidance: float = 3.0, steps: int = 18
 ) -> Tensor:
-    """Pictures [len(prompts)·each, 3, 128, 128] in -1..1: Heun on Karras levels (EDM, algorithm 1), classifier-free guidance."""
-    vae = load_autoencoder().to(device)
-    encoder = TextEncoder(device=device)
-    said = encoder(prompts).states.repeat_interleave(each, 0)
-    states = torch.cat([said, encoder([""]).states.expand_as(said)])
-    log_sigmas = SIGMAS.log().float().to(device)
-
-    def denoised(x: Tensor, sigma: Tensor) -> Tensor:
-        k = torch.searchsorted(log_sigmas, sigma.log()).clamp(1, LEVELS - 1)
-        level = k - 1 + (sigma.log() - log_sigmas[k - 1]) / (log_sigmas[k] - log_sigmas[k - 1])
-        norm = (sigma**2 + 1).sqrt()
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=x.is_cuda):
-            v = unet(torch.cat([x, x]) / norm, level.clamp(min=0).expand(2 * len(x)), states, return_dict=False)[0]
-        v_said, v_null = v.float().chunk(2)
-        guided: Tensor = v_null + guidance * (v_said - v_null)
-        return x / norm**2 - guided * sigma / norm
-
-    ramp = torch.linspace(0, 1, steps, device=device)
-    sigmas = (HIGHEST ** (1 / RHO) + ramp * (LOWEST ** (1 / RHO) - HIGHEST ** (1 / RHO))) ** RHO
-    noise = torch.randn(len(said), 4, 32, 32, generator=torch.Generator().manual_seed(0))
-    x = noise.to(device) * sigmas[0]
-    for here, to in pairwise([*sigmas, sigmas.new_zeros(())]):
-        slope = (x - denoised(x, here)) / here
-        euler = x + (to - here) * slope
-        x = euler if to == 0 else x + (to - here) * (slope + (euler - denoised(euler, to)) / to) / 2
-    pictures: Tensor = vae.decoder(x / float(vae.config.scaling_factor))
-    return pictures
+    """Pictures [len(prompts)·each, 3, 128, 128] in -1..1, always from the same noise."""
+    asked = [prompt for prompt in prompts for _ in range(each)]
+    noise = torch.randn(len(asked), 4, 32, 32, generator=torch.Generator().manual_seed(0))
+    return Sampler(unet, device)(asked, noise, guidance, steps)
 
 
 def sheet(pictures: Tensor, path: Path, columns: int = 8) -> None:

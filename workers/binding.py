@@ -26,7 +26,10 @@ class Meter:
 
 @dataclass(frozen=True, eq=False)
 class Binding:
-    """One job as the engine sees it. Several coroutines (the steered run, its baseline) may share one binding."""
+    """One job as the engine sees it. Several coroutines (the steered run, its baseline) may share one binding.
+
+    `gives_way`: whether its asks let all others go first. The engine's thread asks it again before each forward.
+    """
 
     job: str
     model: Model
@@ -34,3 +37,4 @@ class Binding:
     guidance: float
     judge: Callable[[Judge], Awaitable[Scores]]
     meter: Meter = field(default_factory=Meter)
+    gives_way: Callable[[], bool] = lambda: False

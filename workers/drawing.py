@@ -5,7 +5,7 @@ It knows what is kept of a step and of a result; it knows no states of jobs, no 
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -44,6 +44,7 @@ class Drawing:
     _started: float = field(default_factory=perf_counter)
     _writing: float = 0.0  # seconds spent on grids, checkpoints and results
     _reward: float | None = field(init=False)
+    _steering: bool = True
 
     def __post_init__(self) -> None:
         self._reward = self.claim.record.progress.reward
@@ -92,8 +93,10 @@ class Drawing:
         try:
             data = await self.store.get(self._id, "baseline.png")
         except NotFound:
-            state = await self._run(METHODS["pf_ode"].run(self.params))
-            data = await asyncio.to_thread(_png, await self._run(_decoded(state.x)))
+            # The device draws it while judges think: nobody waits for it before the steered picture is there.
+            behind = replace(self.binding, gives_way=lambda: self._steering)
+            state = await self.engine.run(METHODS["pf_ode"].run(self.params), behind)
+            data = await asyncio.to_thread(_png, await self.engine.run(_decoded(state.x), behind))
             await self.store.put(self._id, "baseline.png", data)
         return await asyncio.to_thread(opened, data)
 
@@ -108,6 +111,7 @@ class Drawing:
             unjudged = self._method == "demon" and not self.desk.affords("candidates")
             state = await self._run((plain if unjudged else method).step(state, self.params))
             await self._write_down(state, sigma)
+        self._steering = False
         return state
 
     async def _write_down(self, state: State, sigma: float) -> None:

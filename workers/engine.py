@@ -1,18 +1,17 @@
 """The thread that owns the device: receive, resume, plan, forward. It knows no mathematics, no Redis and no judge.
 
 It drives the samplers' coroutines itself. After a forward it resumes every job that got its answer until each one waits again,
-so it knows by construction who waits for the device and who for a judge, and batches fill; asyncio could not say when
-"all have had their turn". The asyncio side sees `run` (a coroutine until its end) and `call` (a function on the thread).
+so it knows who waits for the device and who for a judge, and batches fill; asyncio could not say so. The asyncio side sees `run` (a coroutine until its end) and `call` (a function on the thread).
 
-Failure has an address. A failed forward is raised at the `await` of each ask with rows in it; an ask that is none (no row, not
-one sigma a row) ends the run that asked it. A defect of the loop itself, and a device that failed for good, end the engine
-and with it every waiter (EngineStopped).
+Failure has an address. A failed forward is raised at the `await` of each ask with rows in it; an ask without rows ends the run
+that asked it. A defect of the loop, and a device that failed for good, end the engine and every waiter (EngineStopped).
 """
 
 import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
@@ -44,7 +43,7 @@ log = structlog.get_logger()
 class Engine:
     """`async with Engine(models) as engine:`; then `run` and `call` from that event loop.
 
-    `row_budget`: network rows a forward; by default what the warm-up finds best for each model on this device.
+    `row_budget`: network rows a forward; by default what the warm-up finds best for each model.
     """
 
     def __init__(self, models: Mapping[str, Model], row_budget: int | None = None) -> None:
@@ -164,7 +163,7 @@ class Engine:
         return not self._stopping
 
     def _resume(self) -> None:
-        """Let every job that can go on do so until it waits again: in the line, for its judge, or not at all any more."""
+        """Let every job that can go on do so until it waits again: in the line, for its judge, or not at all."""
         while self._ready:
             run = self._ready.popleft()
             try:
@@ -181,7 +180,8 @@ class Engine:
 
     def _forward(self) -> None:
         """One batch through its model; then those whose rows are all computed can be resumed."""
-        batch, self._line = plan(self._line, self._budget)
+        line = [replace(one, gives_way=self._asked[one.ask][1].binding.gives_way()) for one in self._line]
+        batch, self._line = plan(line, self._budget)
         shares = [(self._asked[share.ask], share.rows) for share in batch.shares]
         started = perf_counter()
         try:

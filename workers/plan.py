@@ -3,7 +3,8 @@
 Rules. One forward has one key. The ask that waits longest chooses it. Jobs take turns: each adds the rows of one ask before
 any adds a second one, as far as the budget goes, so an ask may be spread over several forwards. A job's place in the line is
 its oldest ask's: once that one is served the job goes to the end, and its other asks come before the rest of the one begun.
-Hence the oldest ask of a job, with n jobs before it, has rows in one of the next n + 1 forwards.
+Hence the oldest ask of a job, with n jobs before it, has rows in one of the next n + 1 forwards. Asks that give way are as if
+they were not there: they get what the others leave of a forward, or forwards of their own where nobody else waits.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ class Waiting:
     key: Key
     rows: int
     cost: int = 1
+    gives_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,21 @@ def plan(line: Sequence[Waiting], budget: Callable[[Key], int]) -> tuple[Batch, 
 
     `budget(key)` is the number of rows that a forward of that key may cost, at least the cost of one row.
     """
-    key = line[0].key
+    first = [waiting for waiting in line if not waiting.gives_way]
+    then = [waiting for waiting in line if waiting.gives_way]
+    key = (first or then)[0].key
     left = budget(key)
     taken: dict[int, int] = {}
-    for one in _in_turns([waiting for waiting in line if waiting.key == key]):
-        rows = min(one.rows, left // one.cost)
-        if rows == 0:
-            break
-        taken[one.ask] = rows
-        left -= rows * one.cost
+    for asks in (first, then):
+        for one in _in_turns([waiting for waiting in asks if waiting.key == key]):
+            rows = min(one.rows, left // one.cost)
+            if rows == 0:
+                break
+            taken[one.ask] = rows
+            left -= rows * one.cost
     assert taken, f"a budget of {budget(key)} rows holds no row of {key}"
-    return Batch(key, tuple(Share(ask, rows) for ask, rows in taken.items())), _behind(line, taken)
+    batch = Batch(key, tuple(Share(ask, rows) for ask, rows in taken.items()))
+    return batch, _behind(first, taken) + _behind(then, taken)
 
 
 def _in_turns(line: Sequence[Waiting]) -> Iterator[Waiting]:

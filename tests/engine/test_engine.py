@@ -1,6 +1,7 @@
 """The engine gives every job what it would get alone, to the last bit, whatever the company and however the others end."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from workers.engine import Engine
 from workers.models.toy import Toy
 from workers.sampling import METHODS, Denoise, Judge, Scores, State, drive
 
-from .models import Watched, binding, directly, params, redness
+from .models import SHAPE, Gate, Watched, binding, directly, params, redness
 
 SPECS: list[dict[str, Any]] = [
     {"method": "demon", "seed": 1},
@@ -166,3 +167,26 @@ def test_the_judge_of_these_tests_has_an_opinion() -> None:
     red, blue = torch.zeros(3, 32, 32), torch.zeros(3, 32, 32)
     red[0], blue[2] = 1, 1
     assert redness(torch.stack([red, blue])) == [1.0, -1.0]
+
+
+@pytest.mark.parametrize(("giving_way", "batches"), [(True, [5, 4 + 1, 2]), (False, [5, 3 + 2, 2])])
+async def test_what_gives_way_goes_behind_later_asks_as_long_as_it_does(giving_way: bool, batches: list[int]) -> None:
+    gate, model = Gate(), Watched()
+    patient = True  # until it is asked again, right before a forward
+
+    async def rows(number: int) -> None:
+        await Denoise(torch.zeros(number, *SHAPE, dtype=torch.float64), torch.ones(number, dtype=torch.float64))
+
+    async with Engine({"toy": model}, row_budget=5) as engine:
+        model.forwards.clear()
+        model.hook = gate
+        behind = replace(binding(model, "behind"), gives_way=lambda: patient)
+        runs = [asyncio.create_task(engine.run(rows(5), binding(model, "first")))]
+        await asyncio.to_thread(gate.reached.wait, 20)
+        runs.append(asyncio.create_task(engine.run(rows(3), behind)))
+        runs.append(asyncio.create_task(engine.run(rows(4), binding(model, "later"))))
+        await asyncio.sleep(0)  # now both have put their mail into the inbox
+        patient = giving_way
+        gate.open()
+        await asyncio.gather(*runs)
+    assert model.forwards == [("denoise", number) for number in batches]

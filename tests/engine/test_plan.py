@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,11 @@ def lines(draw: st.DrawFn) -> list[Waiting]:
     ]
 
 
+def some_give_way(data: st.DataObject, line: list[Waiting]) -> list[Waiting]:
+    """The line, some of whose asks let the others go first."""
+    return [replace(one, gives_way=data.draw(st.booleans())) for one in line]
+
+
 def forwards(line: list[Waiting], budget: int) -> Iterator[tuple[list[Waiting], Batch]]:
     """The line before each forward, and the forward, until nothing waits."""
     while line:
@@ -35,8 +41,11 @@ def forwards(line: list[Waiting], budget: int) -> Iterator[tuple[list[Waiting], 
 
 
 @settings(deadline=None)
-@given(lines(), BUDGETS)
-def test_every_row_is_served_once_within_the_budget_and_under_its_key(line: list[Waiting], budget: int) -> None:
+@given(lines(), BUDGETS, st.data())
+def test_every_row_is_served_once_within_the_budget_and_under_its_key(
+    line: list[Waiting], budget: int, data: st.DataObject
+) -> None:
+    line = some_give_way(data, line)
     asks = {one.ask: one for one in line}
     served: Counter[int] = Counter()
     for _, batch in forwards(line, budget):
@@ -48,13 +57,29 @@ def test_every_row_is_served_once_within_the_budget_and_under_its_key(line: list
 
 
 @settings(deadline=None)
-@given(lines(), BUDGETS)
-def test_no_room_is_left_while_a_row_would_fit(line: list[Waiting], budget: int) -> None:
-    for before, batch in forwards(line, budget):
+@given(lines(), BUDGETS, st.data())
+def test_no_room_is_left_while_a_row_would_fit(line: list[Waiting], budget: int, data: st.DataObject) -> None:
+    for before, batch in forwards(some_give_way(data, line), budget):
         asks, taken = {one.ask: one for one in before}, {share.ask: share.rows for share in batch.shares}
         room = budget - sum(rows * asks[ask].cost for ask, rows in taken.items())
         waits = any(one.key == batch.key and one.rows > taken.get(one.ask, 0) for one in before)
         assert not waits or room < 2
+
+
+@settings(deadline=None)
+@given(lines(), BUDGETS, st.data())
+def test_others_are_served_as_if_asks_that_give_way_were_not_there(
+    line: list[Waiting], budget: int, data: st.DataObject
+) -> None:
+    line = some_give_way(data, line)
+    first = [one for one in line if not one.gives_way]
+    if not first:
+        return
+    batch, behind = plan(line, lambda _: budget)
+    alone, behind_alone = plan(first, lambda _: budget)
+    assert batch.key == alone.key
+    assert batch.shares[: len(alone.shares)] == alone.shares
+    assert [one for one in behind if not one.gives_way] == behind_alone
 
 
 @settings(deadline=None)

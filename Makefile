@@ -21,7 +21,9 @@ check: setup-dev
 	@$(BIN)/python -m tests.house_rules
 
 bench: setup-dev
-	@$(BIN)/python -m bench.job && $(BIN)/python -m bench.slow_judge
+	@$(BIN)/python -m bench.job
+	@$(BIN)/python -m bench.slow_judge
+	@$(BIN)/python -m bench.seeds
 
 setup:
 	@./deploy/install.sh all

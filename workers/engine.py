@@ -1,10 +1,11 @@
 """The thread that owns the device: receive, resume, plan, forward. It knows no mathematics, no Redis and no judge.
 
-It drives the samplers' coroutines itself. After a forward it resumes every job that got its answer until each one waits again,
-so it knows who waits for the device and who for a judge, and batches fill; asyncio could not say so. The asyncio side sees `run` (a coroutine until its end) and `call` (a function on the thread).
+It drives the samplers' coroutines itself. After a forward it resumes every job that got its answer until each waits again, so
+it knows who waits for the device and who for a judge, and batches fill; asyncio could not say so. From there one sees `run` (a
+coroutine until its end) and `call` (a function on the thread).
 
-Failure has an address. A failed forward is raised at the `await` of each ask with rows in it; an ask without rows ends the run
-that asked it. A defect of the loop, and a device that failed for good, end the engine and every waiter (EngineStopped).
+A failed forward is raised at the `await` of each ask with rows in it; an ask without rows ends the run that asked it. A defect
+of the loop, and a device that failed for good, end the engine and every waiter (EngineStopped).
 """
 
 import asyncio

@@ -26,18 +26,18 @@ from contracts.errors import EngineStopped, MaxwellError, WorkerError
 from contracts.models import ModelCard
 
 from .binding import Binding, Meter
+from .budgets import Budgets
 from .device_errors import beyond_repair
 from .forwards import Pending, compute
 from .models.base import Model
-from .plan import Batch, Key, Waiting, plan
+from .plan import Batch, Waiting, plan
 from .runs import Finished, Promise, Run
 from .sampling import Ask, Decode, Denoise, Judge
-from .warm_up import Speed, measure
+from .warm_up import measure
 
 __all__ = ["Binding", "Engine", "Meter"]
 
 T = TypeVar("T")
-DECODE_SHARE = 4  # a decoded picture takes about the memory of so many network rows
 log = structlog.get_logger()
 
 
@@ -49,9 +49,7 @@ class Engine:
 
     def __init__(self, models: Mapping[str, Model], row_budget: int | None = None) -> None:
         self.models = dict(models)
-        self._row_budget = row_budget
-        self._speeds: dict[str, Speed] = {}
-        self._fits: dict[Key, int] = {}  # rows that a forward may have at most since one was too large for the memory
+        self._budgets = Budgets(self.models, row_budget)
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._thread = threading.Thread(target=self._live, name="engine", daemon=True)
         self._door = threading.Lock()  # of the inbox
@@ -91,7 +89,7 @@ class Engine:
     def cards(self) -> list[ModelCard]:
         """The models' cards with what the warm-up measured."""
         return [
-            model.card.model_copy(update={"seconds_per_row": self._speeds[name].seconds_per_row})
+            model.card.model_copy(update={"seconds_per_row": self._budgets.speeds[name].seconds_per_row})
             for name, model in self.models.items()
         ]
 
@@ -182,7 +180,7 @@ class Engine:
     def _forward(self) -> None:
         """One batch through its model; then those whose rows are all computed can be resumed."""
         line = [replace(one, gives_way=self._asked[one.ask][1].binding.gives_way()) for one in self._line]
-        batch, self._line = plan(line, self._budget)
+        batch, self._line = plan(line, self._budgets)
         shares = [(self._asked[share.ask], share.rows) for share in batch.shares]
         started = perf_counter()
         try:
@@ -195,8 +193,8 @@ class Engine:
             return
         seconds, total = perf_counter() - started, sum(rows * pending.cost for (_, pending), rows in shares)
         if halved:
-            self._fits[batch.key] = total // 2
-            log.warning("out of memory: the forward was halved, as later ones will be", key=batch.key, rows=total // 2)
+            most = self._budgets.halve(batch.key, total)
+            log.warning("out of memory: the forward was halved, as later ones will be", key=batch.key, rows=most)
         for share, ((_, pending), rows), answer in zip(batch.shares, shares, answers, strict=True):
             if isinstance(answer, WorkerError):
                 log.error("an ask failed", key=batch.key, job=pending.binding.job, reason=str(answer))
@@ -227,15 +225,6 @@ class Engine:
             )
             error.__cause__ = failure
             self._answer(share.ask, failure if isinstance(failure, MaxwellError) else error)
-
-    def _budget(self, key: Key) -> int:
-        """Rows a forward of this key may have. A larger picture's row counts for as many of the default size as it has pixels."""
-        model = self.models[key.model]
-        rows = self._row_budget or self._speeds[key.model].rows
-        usual = model.latent_shape(model.card.width, model.card.height)
-        scaled = rows * (usual[-1] * usual[-2]) // (key.shape[-1] * key.shape[-2])
-        least, most = (2, scaled) if key.kind == "denoise" else (1, scaled // DECODE_SHARE)
-        return max(least, min(most, self._fits.get(key, most)))
 
     # ---- messages
 
@@ -268,7 +257,7 @@ class Engine:
 
     def _warm_up(self) -> None:
         for name, model in self.models.items():
-            speed = self._speeds[name] = measure(model)
+            speed = self._budgets.speeds[name] = measure(model)
             log.info("model ready", model=name, rows=speed.rows, ms_per_row=round(1000 * speed.seconds_per_row, 2))
 
     def _keep(self, promise: Promise | None, value: Any) -> None:

@@ -28,7 +28,7 @@ async def test_a_halving_is_remembered_for_rows_of_its_kind() -> None:
         assert (await engine.run(one_ask(10), binding(model))).shape == (10, 3, 32, 32)
         assert model.forwards == [("denoise", 5), ("denoise", 5)]
         other = Key("denoise", "toy", (3, 32, 32), "consistency")
-        assert engine._budget(other) == 16
+        assert engine._budgets(other) == 16
         model.hook = lambda kind, rows: None
         model.forwards.clear()
         await engine.run(one_ask(10), binding(model, guidance=2.0))

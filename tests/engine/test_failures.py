@@ -199,6 +199,6 @@ def test_a_warm_up_that_fails_otherwise_fails() -> None:
 
 def test_larger_pictures_have_fewer_rows_a_forward_but_never_none() -> None:
     engine = Engine({"toy": Toy()}, row_budget=16)
-    budgets = [engine._budget(Key("denoise", "toy", (3, side, side), "denoiser")) for side in (32, 64, 512)]
+    budgets = [engine._budgets(Key("denoise", "toy", (3, side, side), "denoiser")) for side in (32, 64, 512)]
     assert budgets == [16, 4, 2]
-    assert engine._budget(Key("decode", "toy", (3, 64, 64), "full")) == 1
+    assert engine._budgets(Key("decode", "toy", (3, 64, 64), "full")) == 1

@@ -1,6 +1,6 @@
 """Does the judge's score rise? The steered picture against the plain one, ten fixed seeds a judge, through the whole service.
 
-  python -m bench.seeds [--judges local-score,colorfulness] [--candidates 8] [--steps 16] [--out bench-output]
+  python -m bench.seeds [--judges local-score,colorfulness,local] [--candidates 8] [--steps 16] [--out bench-output]
 Writes a sheet a judge: the plain picture above, the steered one below.
 """
 
@@ -22,7 +22,7 @@ PROMPTS = (
 def main() -> None:
     """Print baseline, result and rise for each seed, and how many rose."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--judges", default="local-score,colorfulness")
+    parser.add_argument("--judges", default="local-score,colorfulness,local")
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--out", type=Path, default=Path("bench-output"))

@@ -23,6 +23,7 @@ from .lua import script
 from .queue import LEASE, Queue, process_name
 
 LOOK_EVERY = timedelta(seconds=3)  # between looks where the bell is silent
+GRACE = timedelta(seconds=1)  # for the judge worker to say what it had cost until then
 MARGIN = timedelta(seconds=60)  # an ask's pictures outlive its deadline at most by this
 
 Answer = Verdict | JudgeFailure
@@ -64,7 +65,7 @@ class Asks:
         queue = await self._queue(ask.judge)
         sent: Sequence[bytes] = pictures
         async with self._bell.listen(str(ask.name)) as rung:
-            while (left := ask.deadline - datetime.now(UTC)) > timedelta(0):
+            while (left := ask.deadline + GRACE - datetime.now(UTC)) > timedelta(0):
                 rung.clear()
                 seconds = max(1, int((left + MARGIN).total_seconds()))
                 answer, canceled, missing = await self._put(

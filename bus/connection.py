@@ -23,7 +23,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from contracts.errors import BusUnavailable
+from contracts.errors import BusUnavailable, first_line
 
 RETRY_EVERY = timedelta(milliseconds=100)
 REQUEST_PATIENCE = timedelta(seconds=2)  # somebody waits for an HTTP answer
@@ -159,7 +159,7 @@ def unreachable(url: str, error: BaseException) -> str:
         return f"{name} is a read-only replica ({error}): let MAXWELL_REDIS_URL name the primary"
     if str(error).startswith("MISCONF"):
         return f"{name} cannot write to its disk ({error}): make room there, and look at its log"
-    return f"{name} cannot be reached ({error}): check that it runs and that MAXWELL_REDIS_URL is right"
+    return f"{name} cannot be reached ({first_line(error)}): check that it runs and that MAXWELL_REDIS_URL is right"
 
 
 def masked(url: str) -> str:
@@ -178,7 +178,7 @@ def _unreadable(url: str) -> str:
     except ValueError:
         return "it cannot be parsed"
     # Else a part of the password would be taken for host and port, and be shown as such.
-    cut = parts.scheme in ("redis", "rediss") and "@" in url and "@" not in parts.netloc
+    cut = parts.scheme in ("redis", "rediss") and "@" in parts.path + parts.fragment
     return "write / ? # in a password as %2F %3F %23" if cut else ""
 
 

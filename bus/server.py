@@ -98,6 +98,7 @@ class EmbeddedServer:
         self.log = self._folder / "valkey.log"
         self._stopping = stopping or threading.Event()
         self._port = port = free_port() if len(os.fsencode(self._socket)) > _SOCKET_PATH_BYTES else None
+        self._ran = False
         self._password = secrets.token_urlsafe(24)
         self._resources = contextlib.ExitStack()
         self.url = (
@@ -109,7 +110,9 @@ class EmbeddedServer:
     def __enter__(self) -> "EmbeddedServer":
         binary = _binary()
         with contextlib.ExitStack() as resources:
-            prepare(self._folder, 0o700)
+            if not self._ran:  # once it has run, a full disk is its own to report: without it nothing can be freed
+                prepare(self._folder, 0o700)
+                self._ran = True
             lock = resources.enter_context((self._folder / "lock").open("w"))
             _take(lock, self._folder)
             # The server inherits the lock: the folder stays locked as long as anyone writes to it.
@@ -119,6 +122,7 @@ class EmbeddedServer:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=[lock.fileno()],
+                start_new_session=True,  # Ctrl-C in a terminal reaches its parent alone, which stops it last
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - one system call, safe beside threads
             )
             resources.callback(_stop, process)

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,6 +25,22 @@ app = typer.Typer(
     help="Makes a diffusion model draw what a judge prefers.\n\n"
     "Example: `maxwell up`, then in another terminal `maxwell generate 'a red apple' --scenario teacher`.",
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"maxwell {version('maxwell')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[
+        bool, typer.Option("--version", help="Say the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Nothing of its own."""
+
 
 Url = Annotated[str, typer.Option(help="The gateway.", envvar="MAXWELL_URL")]
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs instead of a table for people.")]
@@ -127,7 +144,7 @@ def generate(
 
 @app.command()
 def jobs(
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=100)] = 20,
     status: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
     url: Url = DEFAULT_URL,
     as_json: Json = False,

@@ -39,7 +39,7 @@ class Budget(Contract):
         None,
         ge=0,
         description="Calls to the judge, its retries included. A cap that is larger than the comparison with the plain picture "
-        "takes (one call of a scoring judge, two of a selecting one) keeps so many for it; a smaller one is all for steering, and "
+        "takes (one call of a scoring judge, two of a selecting one) keeps so many for it; one that is not is all for steering, and "
         "what is left then decides whether there is a comparison. After the last call for steering the plain ODE finishes.",
     )
     seconds: int | None = Field(None, ge=1, le=7 * 86400, description="From acceptance; then the job is expired.")

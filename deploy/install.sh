@@ -19,12 +19,14 @@ files="$(cat pyproject.toml constraints.txt deploy/install.sh | cksum) $home"
 for set in "$*" dev; do [ -x $venv/bin/python ] && [ "$(cat $venv/installed 2>/dev/null)" = "$files $set" ] && exit 0; done
 
 need="about 2 GB with a CPU build of torch, about 8 GB with the CUDA build that PyPI gives on x86-64 Linux"
-if [ ! -x $venv/bin/python ] || [ ! -x $venv/bin/pip ] || [ "$(cat $venv/home 2>/dev/null)" != "$home" ]; then
+runs() { $venv/bin/python -c '' >/dev/null 2>&1; }
+if [ ! -x $venv/bin/pip ] || ! runs || { [ -f $venv/home ] && [ "$(cat $venv/home)" != "$home" ]; }; then
     free=$(df -Pk . | awk 'NR==2 {print $4}')
     [ -d $venv ] || [ "$free" -gt 2000000 ] || say "only $((free / 1000)) MB free here, but the packages need $need: free some space or move the checkout."
-    "$python" -m venv --clear $venv >/dev/null 2>&1 || say "$python cannot make a virtual environment here: install its venv module (Debian and Ubuntu: apt-get install python3-venv) and check that this folder is writable."
-    printf '%s' "$home" >$venv/home
+    clear=; if [ -f $venv/home ] || [ -f $venv/installed ]; then clear=--clear; fi # what somebody else made is not emptied
+    "$python" -m venv $clear $venv >/dev/null 2>&1 || say "$python cannot make a virtual environment here: install its venv module (Debian and Ubuntu: apt-get install python3-venv) and check that this folder is writable."
 fi
+printf '%s' "$home" >$venv/home
 
 # One failure is one sentence: pip's own words are in the log, the likeliest cause is picked out of them.
 pip() {

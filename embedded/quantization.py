@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 SCALE = "::scale"
-REPAIR = "restore it (git checkout -- embedded/weights) or install the program again"
+REPAIR = "in a checkout, git checkout -- embedded/weights restores it"
 _SMALL = 4096  # elements; below this nothing is gained
 
 

@@ -22,7 +22,7 @@ def judge(_: Environment) -> PictureJudge:
         name="colorfulness",
         kind="scoring",
         description="Prefers colourful pictures (Hasler and Süsstrunk 2003).",
-        objective="more colourful, from 0 (grey) to about 109 (extremely)",
+        objective="more colourful, 0 grey, 59 quite, 109 extremely",
         picture_size=PICTURE_SIZE,
         encoding="png",
         seconds_per_ask=0.02,

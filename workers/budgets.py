@@ -33,6 +33,6 @@ class Budgets:
         return max(least, min(most, self._fits.get(key, most)))
 
     def halve(self, key: Key, rows: int) -> int:
-        """So many rows did not fit into the memory: the rows that are tried at most from now on."""
+        """So many rows did not fit into the memory: the rows that are tried at most until the worker is started anew."""
         self._fits[key] = rows // 2
         return self._fits[key]

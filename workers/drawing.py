@@ -161,7 +161,9 @@ class Drawing:
         return f"the {' and the '.join(cut)} {verb} cut: the model reads no more than the beginning" if cut else ""
 
     async def _finish(self, state: State, baseline: Tensor | None) -> Result:
-        """Full decode, comparison, pictures stored. Raises the judge's last failure where it never answered."""
+        """Full decode, comparison, pictures stored. Raises Canceled, and the judge's last failure where it never answered."""
+        if (await self.jobs.get(self._id)).cancel:  # asked for after the last step, while the plain picture was drawn
+            raise Canceled
         rows = await self.jobs.audit(self._id)
         # A budget of no ask is no failure of the judge's.
         failures = [row.failure for row in rows if row.failure and not row.failure.startswith(CAP_REACHED)]

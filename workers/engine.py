@@ -194,7 +194,11 @@ class Engine:
         seconds, total = perf_counter() - started, sum(rows * pending.cost for (_, pending), rows in shares)
         if halved:
             most = self._budgets.halve(batch.key, total)
-            log.warning("out of memory: the forward was halved, as later ones will be", key=batch.key, rows=most)
+            log.warning(
+                "out of memory: the forward was halved, as later ones will be until the worker is restarted",
+                key=batch.key,
+                rows=most,
+            )
         for share, ((_, pending), rows), answer in zip(batch.shares, shares, answers, strict=True):
             if isinstance(answer, WorkerError):
                 log.error("an ask failed", key=batch.key, job=pending.binding.job, reason=str(answer))

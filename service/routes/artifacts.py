@@ -46,7 +46,7 @@ async def baseline(job_id: JobId, gateway: GatewayDep) -> Response:
     "/contact-sheet.jpg",
     operation_id="get_contact_sheet",
     summary="The candidates of every step",
-    **_documented("image/jpeg", "One row of candidates a step."),
+    **_documented("image/jpeg", "The candidates of each step, with its noise level and mean reward."),
 )
 async def contact_sheet(job_id: JobId, gateway: GatewayDep) -> Response:
     """All steps on one sheet."""

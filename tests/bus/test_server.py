@@ -120,3 +120,9 @@ def test_it_dies_with_its_parent_and_a_new_one_goes_on(tmp_path: Path) -> None:
     asyncio.run(wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the server is gone"))
     with EmbeddedServer(tmp_path) as again, sync_redis.Redis.from_url(again.url) as client:
         assert client.ping()
+
+
+def test_ctrl_c_in_a_terminal_does_not_reach_it(tmp_path: Path) -> None:
+    """It goes to the whole foreground process group; the server is to be stopped last, by its parent."""
+    with EmbeddedServer(tmp_path) as server:
+        assert os.getpgid(server.pid) != os.getpgid(0)

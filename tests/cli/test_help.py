@@ -1,6 +1,7 @@
 """Every command's help shows an example of its own."""
 
 import re
+from importlib.metadata import version
 
 import pytest
 from typer.core import TyperGroup
@@ -41,3 +42,7 @@ def test_a_commands_help_shows_an_example(command: str) -> None:
 def test_no_command_shows_the_help() -> None:
     shown = CliRunner().invoke(app, [])
     assert "Usage: " in shown.output
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert CliRunner().invoke(app, ["--version"]).output == f"maxwell {version('maxwell')}\n"

@@ -134,7 +134,7 @@ def test_a_moved_checkout_and_another_python_get_a_new_virtual_environment(check
     checkout.stub({"python3": PYTHON, "pip": PIP_WORKS})
     checkout.install("all")
     checkout.install("dev")
-    assert checkout.calls("venv") == ["-m venv --clear .venv"]
+    assert checkout.calls("venv") == ["-m venv .venv"]
     checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
     assert checkout.install("all").returncode == 0
     assert len(checkout.calls("venv")) == 2
@@ -145,7 +145,16 @@ def test_a_moved_checkout_and_another_python_get_a_new_virtual_environment(check
     (checkout.root / ".venv" / "bin" / "python").unlink()
     (checkout.root / ".venv" / "bin" / "python").symlink_to("/usr/bin/a-python-that-was-removed")
     assert checkout.install("all").returncode == 0
-    assert len(checkout.calls("venv")) == 4
+    assert checkout.calls("venv")[1:] == ["-m venv --clear .venv"] * 3
+
+
+def test_a_virtual_environment_of_the_users_own_is_not_emptied(checkout: Checkout) -> None:
+    checkout.stub({"python3": PYTHON, "pip": PIP_WORKS})
+    checkout.install("all")
+    for ours in ("home", "installed"):
+        (checkout.root / ".venv" / ours).unlink()
+    assert checkout.install("all").returncode == 0
+    assert checkout.calls("venv") == ["-m venv .venv"]
 
 
 def test_a_set_up_that_failed_is_tried_again(checkout: Checkout) -> None:

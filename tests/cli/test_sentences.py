@@ -83,7 +83,8 @@ def test_a_redis_that_is_away(maxwell: Maxwell, tmp_path: Path, command: str) ->
 
 
 def test_a_redis_url_that_is_none(maxwell: Maxwell, tmp_path: Path) -> None:
-    status, sentence = said(maxwell("up", "--state", str(tmp_path), MAXWELL_REDIS_URL="localhost"))
+    arguments = ("up", "--port", str(free_port()), "--state", str(tmp_path))
+    status, sentence = said(maxwell(*arguments, MAXWELL_REDIS_URL="localhost"))
     assert status == 1
     assert sentence.startswith("'localhost' is no Redis URL")
 

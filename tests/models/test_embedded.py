@@ -1,5 +1,6 @@
 """The shipped model draws what is asked for, and a row's answer depends on nothing but the row."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,3 +95,9 @@ def test_a_long_prompt_is_cut_and_says_so(model: LatentDiffusion) -> None:
     assert model.encode("a red apple", "").cut == ()
     assert model.encode("a red apple " * 12, "").cut == ("prompt",)
     assert model.encode("a red apple", "a red apple " * 12).cut == ("negative prompt",)
+
+
+def test_a_decoders_infinity_is_no_black_pixel(model: LatentDiffusion) -> None:
+    """Clamped into 0..1 it would pass for one; as NaN the engine refuses the row."""
+    spoilt = replace(model, decode_latents=lambda x0: torch.full((len(x0), 3, 8, 8), -torch.inf))
+    assert spoilt.decode(torch.zeros(1, *SHAPE), preview=False).isnan().all()

@@ -13,6 +13,7 @@ from bus.connection import Client
 from contracts.errors import JudgeRefused
 from contracts.jobs import JobState
 from contracts.judging import JudgeAsk
+from workers.engine import Binding, Engine
 from workers.models.base import Condition
 from workers.models.toy import Toy
 from workers.pictures import encode, images
@@ -128,6 +129,50 @@ async def test_the_plain_picture_is_drawn_once_and_is_its_own_baseline(redis: Cl
     assert job.result is not None
     assert job.result.score is not None
     assert job.result.score == job.result.baseline_score
+
+
+async def test_the_plain_picture_gives_way_while_the_other_is_steered(
+    redis: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the engine is given to run is watched; what it does with it is the engine's own test."""
+    bindings: list[Binding] = []
+    run = Engine.run
+
+    async def watched(engine: Engine, coroutine: Any, binding: Binding) -> Any:
+        bindings.append(binding)
+        return await run(engine, coroutine, binding)
+
+    def giving_way() -> bool:
+        return any(binding.gives_way() for binding in bindings)
+
+    gave_way: dict[str, set[bool]] = {}
+
+    async def before(ask: JudgeAsk) -> Answer | None:
+        if not gave_way:  # at the first ask the plain picture may not have begun
+            await wait_until(giving_way, "the plain picture gives way")
+        gave_way.setdefault(ask.kind, set()).add(giving_way())
+        return None
+
+    monkeypatch.setattr(Engine, "run", watched)
+    async with in_session(redis, Court(before=before)), studio(redis, tmp_path) as room:
+        record = await room.drawn()
+    assert record.state is JobState.SUCCEEDED
+    assert gave_way == {"candidates": {True}, "check": {True}, "final": {False}}
+
+
+async def test_a_cancel_after_the_last_step_is_heeded(redis: Client, tmp_path: Path) -> None:
+    async with in_session(redis, Court()), studio(redis, tmp_path) as room:
+        commit = room.jobs.commit
+
+        async def commit_then_cancel(job_id: str, epoch: int, **written: Any) -> bool:
+            canceled = await commit(job_id, epoch, **written)
+            if written["progress"].step == STEPS:
+                await room.jobs.cancel(job_id)
+            return canceled
+
+        room.jobs.commit = commit_then_cancel  # type: ignore[method-assign]
+        record = await room.drawn()
+    assert record.state is JobState.CANCELED
 
 
 @pytest.mark.parametrize(

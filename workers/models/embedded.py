@@ -19,7 +19,7 @@ def load_embedded(name: str, device_name: str | None) -> LatentDiffusion:
     """Read the weights. Raises ModelUnavailable where the installation lacks or spoils them, or the device has no room."""
     device = best_device(device_name)
     dtype = best_dtype(device)
-    with loading(name, str(WEIGHTS), "until then leave it out of MAXWELL_MODELS"):
+    with loading(name, str(WEIGHTS), "install the program again, or leave it out of MAXWELL_MODELS"):
         from embedded.parts import load_autoencoder, load_unet  # noqa: PLC0415 - heavy
         from embedded.text import LENGTH, TextEncoder  # noqa: PLC0415
 

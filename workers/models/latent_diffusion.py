@@ -74,7 +74,9 @@ class LatentDiffusion:
         return denoise(self.prediction, network_of, x, sigma)
 
     def decode(self, x0: Tensor, preview: bool) -> Tensor:
-        return ((self.decode_latents(x0.float()) + 1) / 2).clamp(0, 1).float().cpu()
+        pictures = ((self.decode_latents(x0.float()) + 1) / 2).float().cpu()
+        # Clamped, an infinity would pass for a black or white pixel.
+        return pictures.where(pictures.isfinite(), torch.nan).clamp(0, 1)
 
     def close(self) -> None:
         self.unet = self.decode_latents = self.encode_text = None  # type: ignore[assignment]
@@ -94,7 +96,7 @@ def best_device(name: str | None) -> torch.device:
 
 
 def best_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 where the device computes in it. A CPU without such instructions only imitates it, 40 times slower than float32.
+    """bfloat16 where the device computes in it. A CPU without such instructions only imitates it, many times slower than float32.
 
     CUDA cards before compute capability 8 (Ampere) have float16 alone.
     """

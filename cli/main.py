@@ -157,7 +157,7 @@ def jobs(
     with sentences(), Client(url) as client:
         show(
             "Jobs",
-            ["id", "status", "prompt", "judge", "model", "created_at"],
+            ["id", "status", "judge", "prompt"],
             client.list("/v1/generations", **query),
             as_json,
         )

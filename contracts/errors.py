@@ -25,6 +25,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from ._base import Contract
+from .judging import ONE_CALL, JudgeUsage
 
 
 class Violation(Contract):
@@ -145,15 +146,19 @@ class EngineStopped(WorkerError):
 
 
 class JudgeError(MaxwellError):
-    """A judgement that did not come about. Never replaced by an invented verdict: the job's policy decides."""
+    """A judgement that did not come about. Never replaced by an invented verdict: the job's policy decides.
+
+    `usage` is what the attempt cost all the same: one call unless the judge knows better.
+    """
 
     code = "judge_failed"
     status = 502
     title = "The judge failed"
 
-    def __init__(self, detail: str, retry_after: timedelta | None = None) -> None:
+    def __init__(self, detail: str, retry_after: timedelta | None = None, usage: JudgeUsage = ONE_CALL) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+        self.usage = usage
 
 
 class JudgeUnavailable(JudgeError):

@@ -49,13 +49,27 @@ class JudgeAsk(Contract):
 
 
 class JudgeUsage(Contract):
-    """What one verdict cost. `seconds` is the judge's own time; `cost_usd` None where the judge has no price."""
+    """What a verdict, or a failure, cost. `seconds` is the judge's own time; `cost_usd` None where the judge has no price."""
 
     calls: int = 1
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
     seconds: float = 0.0
+
+    def plus(self, other: "JudgeUsage") -> "JudgeUsage":
+        """What both cost together."""
+        prices = [price for price in (self.cost_usd, other.cost_usd) if price is not None]
+        return JudgeUsage(
+            calls=self.calls + other.calls,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=sum(prices) if prices else None,
+            seconds=self.seconds + other.seconds,
+        )
+
+
+ONE_CALL, NO_CALL = JudgeUsage(), JudgeUsage(calls=0)
 
 
 class Verdict(Contract):

@@ -47,6 +47,10 @@ class JudgeSetupError(MaxwellError):
     """A judge that cannot be had as things are installed and set here."""
 
 
+class JudgeNotConfigured(JudgeSetupError):
+    """A judge that needs settings and has none here: nobody asked for it, so leaving it out is no cause for a warning."""
+
+
 def decode(picture: bytes) -> Image.Image:
     """The RGB picture in PNG or JPEG bytes. Raises JudgeError where they hold none, or one of more than 8192 x 8192 pixels."""
     try:

@@ -15,7 +15,7 @@ from bus.cards import Cards
 from bus.connection import WORKER_PATIENCE, check, connect
 from bus.queue import process_name
 from reward_adapters import registry
-from reward_adapters.base import Environment, Judge, JudgeSetupError
+from reward_adapters.base import Environment, Judge, JudgeNotConfigured, JudgeSetupError
 
 from .judging import Bench
 from .process import run_until_signal
@@ -61,7 +61,10 @@ async def serve(settings: JudgeWorkerSettings, environment: Environment) -> None
 
 
 def build_judges(names: str, environment: Environment) -> dict[str, Judge]:
-    """The judges called by name, or all that can be built. Raises JudgeSetupError for one called by name that cannot, and for none."""
+    """The judges called by name, or all that can be built; those that need settings and have none are left out without a warning.
+
+    Raises JudgeSetupError for one called by name that cannot be built, and where there is none at all.
+    """
     wanted = [name for part in names.split(",") if (name := part.strip())]
     if wanted:
         return {name: registry.build(name, environment) for name in wanted}
@@ -69,6 +72,8 @@ def build_judges(names: str, environment: Environment) -> dict[str, Judge]:
     for name in registry.installed():
         try:
             judges[name] = registry.build(name, environment)
+        except JudgeNotConfigured as error:
+            log.info("judge not configured", judge=name, reason=str(error))
         except JudgeSetupError as error:
             log.warning("judge left out", judge=name, reason=str(error))
     if not judges:

@@ -15,7 +15,7 @@ import stamina
 import structlog
 
 from contracts.errors import JudgeError, JudgeMalformed, JudgeUnavailable
-from contracts.judging import JudgeAsk, JudgeFailure, JudgeUsage, Verdict
+from contracts.judging import NO_CALL, ONE_CALL, JudgeAsk, JudgeFailure, JudgeUsage, Verdict
 from reward_adapters.base import Judge
 
 ATTEMPTS = 3
@@ -27,9 +27,10 @@ log = structlog.get_logger()
 
 @dataclass
 class _Trial:
-    """Attempts made so far, kept beside the attempts because they may be cut off at any point."""
+    """Attempts made so far and what they cost, kept beside the attempts because they may be cut off at any point."""
 
     attempts: int = 0
+    spent: JudgeUsage = NO_CALL
 
 
 class Bench:
@@ -49,14 +50,12 @@ class Bench:
         try:
             verdict = await self._in_time(ask, pictures, trial)
         except JudgeError as error:
-            usage = JudgeUsage(calls=trial.attempts, seconds=time.perf_counter() - began)
+            usage = trial.spent.model_copy(update={"seconds": time.perf_counter() - began})
             said.warning("judge failed", code=error.code, reason=str(error), attempts=trial.attempts)
             return JudgeFailure(code=error.code, detail=str(error), usage=usage)
         seconds = time.perf_counter() - began
         said.debug("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=trial.attempts)
-        calls = verdict.usage.calls + trial.attempts - 1
-        usage = verdict.usage.model_copy(update={"calls": calls, "seconds": seconds})
-        return verdict.model_copy(update={"usage": usage})
+        return verdict.model_copy(update={"usage": trial.spent.model_copy(update={"seconds": seconds})})
 
     async def _in_time(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
         try:
@@ -75,8 +74,20 @@ class Bench:
         ):
             with attempt:
                 trial.attempts = attempt.num
-                return checked(await self._judges[ask.judge].score(ask, pictures), ask)
+                return checked(await self._tried(ask, pictures, trial), ask)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _tried(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
+        """One attempt. One that is cut off counts as one call, for nobody says what it cost."""
+        before = trial.spent
+        trial.spent = before.plus(ONE_CALL)
+        try:
+            verdict = await self._judges[ask.judge].score(ask, pictures)
+        except JudgeError as error:
+            trial.spent = before.plus(error.usage)
+            raise
+        trial.spent = before.plus(verdict.usage)
+        return verdict
 
 
 def pause_before_retry(error: Exception, deadline: datetime) -> bool | timedelta:

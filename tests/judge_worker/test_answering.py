@@ -71,6 +71,18 @@ async def test_what_may_pass_is_tried_again_and_every_attempt_is_counted(passing
 
 
 @pytest.mark.usefixtures("no_pauses")
+async def test_what_failed_attempts_cost_is_counted_too() -> None:
+    costly = JudgeMalformed("no JSON", usage=JudgeUsage(calls=2, input_tokens=7, output_tokens=1, cost_usd=0.25))
+    answer = await answer_of(ScriptedJudge(costly, JudgeUnavailable("503"), GOOD))
+    used = JudgeUsage(calls=4, input_tokens=16, output_tokens=1, cost_usd=0.26, seconds=answer.usage.seconds)
+    assert isinstance(answer, Verdict)
+    assert answer.usage == used
+    answer = await answer_of(ScriptedJudge(costly))
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.usage.calls, answer.usage.input_tokens, answer.usage.cost_usd) == (6, 21, 0.75)
+
+
+@pytest.mark.usefixtures("no_pauses")
 async def test_after_the_last_attempt_it_is_a_failure_of_its_kind() -> None:
     answer = await answer_of(ScriptedJudge(JudgeUnavailable("the provider answers 503")))
     assert isinstance(answer, JudgeFailure)

@@ -23,13 +23,21 @@ def lacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_names_all_that_can_be_built_are_and_the_others_are_warned_of() -> None:
     with capture_logs() as said:
         judges = build_judges("", {})
-    assert set(judges) == set(registry.installed()) - {"lacking", "unset"}
-    assert [(warning["log_level"], warning["judge"]) for warning in said] == [
-        ("warning", "lacking"),
-        ("warning", "unset"),
-    ]
-    assert "No module named 'not_there'" in said[0]["reason"]
-    assert "KeyError: 'TOKEN_OF_THEIRS'" in said[1]["reason"]
+    assert set(judges) == set(registry.installed()) - {"lacking", "unset", "local-vlm", "openai"}
+    warnings = [line for line in said if line["log_level"] == "warning"]
+    assert [warning["judge"] for warning in warnings] == ["lacking", "unset"]
+    assert "No module named 'not_there'" in warnings[0]["reason"]
+    assert "KeyError: 'TOKEN_OF_THEIRS'" in warnings[1]["reason"]
+
+
+def test_a_judge_that_nobody_set_up_is_no_cause_for_a_warning_and_one_set_up_in_part_is() -> None:
+    with capture_logs() as said:
+        build_judges("", {"MAXWELL_JUDGE_LOCAL_VLM_MODEL": "a-model"})
+    told = {line["judge"]: (line["log_level"], line["reason"]) for line in said}
+    assert told["openai"][0] == "info"
+    assert "set MAXWELL_JUDGE_OPENAI_MODEL" in told["openai"][1]
+    assert told["local-vlm"][0] == "warning"
+    assert "set MAXWELL_JUDGE_LOCAL_VLM_BASE_URL" in told["local-vlm"][1]
 
 
 def test_a_judge_called_by_name_must_be_there() -> None:

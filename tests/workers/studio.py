@@ -37,7 +37,7 @@ class Studio:
     async def submit(self, sampler: dict[str, Any] | None = None, **changed: Any) -> str:
         """The id of a job of a few steps that waits."""
         usual = {"candidates": 3, "steps": STEPS, "stop_sigma": 0.1, "guidance": 1.0}
-        job = spec(judge="critic", sampler=SamplerSpec.model_validate(usual | (sampler or {})), **changed)
+        job = spec(sampler=SamplerSpec.model_validate(usual | (sampler or {})), **({"judge": "critic"} | changed))
         return (await self.jobs.submit(job, steps=job.sampler.steps, idempotency=None, queue_limit=100)).job_id
 
     async def drawn(self, sampler: dict[str, Any] | None = None, **changed: Any) -> JobRecord:

@@ -63,14 +63,18 @@ def resolve(request: JobRequest, model: ModelCard, judge: JudgeCard) -> JobSpec:
 def find_model(name: str, offered: Mapping[str, ModelCard]) -> ModelCard:
     """The card of the model. Raises RequestRefused for an unknown one, ModelUnavailable where no worker serves any."""
     if not offered:
-        raise ModelUnavailable("no GPU worker is running: start one, then send the request again")
+        raise ModelUnavailable(
+            "no GPU worker is running: start one, or wait for the one that is starting, then send the request again"
+        )
     return _named("model", name, offered)
 
 
 def find_judge(name: str, offered: Mapping[str, JudgeCard]) -> JudgeCard:
     """The card of the judge. Raises RequestRefused for an unknown one, JudgeUnavailable where no worker hosts any."""
     if not offered:
-        raise JudgeUnavailable("no judge worker is running: start one, then send the request again")
+        raise JudgeUnavailable(
+            "no judge worker is running: start one, or wait for the one that is starting, then send the request again"
+        )
     return _named("judge", name, offered)
 
 

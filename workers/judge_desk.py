@@ -15,12 +15,12 @@ from contracts.errors import JudgeUnavailable, judge_error
 from contracts.jobs import JobSpec, Usage
 from contracts.judging import (
     COMPARISON_CALLS,
+    NO_CALL,
     AskKind,
     AskName,
     JudgeAsk,
     JudgeCard,
     JudgeFailure,
-    JudgeUsage,
     Verdict,
 )
 
@@ -91,7 +91,6 @@ class JudgeDesk:
         memory.asked += 1
         if self._timed_out and self.spec.judge not in await self.cards.judges():
             return self._counted(self._gone(), 0.0)
-        left = self._left(kind)
         ask = JudgeAsk(
             name=name,
             kind=kind,
@@ -102,10 +101,7 @@ class JudgeDesk:
             sigma=memory.sigma,
             seed=(self.spec.seed + 1_000_003 * memory.step + name.ordinal) % 2**53,
             deadline=datetime.now(UTC) + self.patience,
-            # A preference's two asks go out at once.
-            attempts=None
-            if left is None
-            else max(1, left // COMPARISON_CALLS["selecting"] if kind == "preference" else left),
+            attempts=self._attempts(kind),
         )
         answer = await self.asks.ask(ask, await asyncio.to_thread(encode_for, self.card, pictures))
         self._timed_out = isinstance(answer, JudgeFailure) and datetime.now(UTC) >= ask.deadline
@@ -120,6 +116,13 @@ class JudgeDesk:
             cap = self.spec.budget.steering_calls(COMPARISON_CALLS[self.card.kind])
         return None if cap is None else max(0, cap - self.usage.judge_calls)
 
+    def _attempts(self, kind: AskKind) -> int | None:
+        """Attempts that one ask of this kind may take. A preference's two asks go out at once, so they share what is left."""
+        left = self._left(kind)
+        if left is None:
+            return None
+        return max(1, left // COMPARISON_CALLS["selecting"] if kind == "preference" else left)
+
     def _unanswered(self, ask: Judge, failure: str) -> None:
         """A step whose z* was not checked is steered all the same."""
         if ask.kind == "candidates":
@@ -128,7 +131,7 @@ class JudgeDesk:
     def _gone(self) -> JudgeFailure:
         """Who waited for a judge as long as may be, and finds that nobody offers it, does not wait so long again."""
         detail = f"no judge worker offers the judge {self.spec.judge!r} any more: start one"
-        return JudgeFailure(code=JudgeUnavailable.code, detail=detail, usage=JudgeUsage(calls=0))
+        return JudgeFailure(code=JudgeUnavailable.code, detail=detail, usage=NO_CALL)
 
     def _counted(self, answer: Verdict | JudgeFailure, seconds: float) -> Verdict | JudgeFailure:
         used, cost = answer.usage, answer.usage.cost_usd

@@ -36,7 +36,7 @@ def _line(job: JobView) -> str:
     way, writing = seconds["judge"] - seconds["judge_own"], seconds["writing"]
     return (
         f"{total:5.2f}  {seconds['denoise']:7.2f}  {seconds['decode']:6.2f}  {seconds['judge_own']:11.2f}  {way:9.3f}  "
-        f"{writing:7.3f}  {100 * (way + writing) / total:9.1f} %  {job.usage.judge_calls:5}  {job.usage.network_rows:4}"
+        f"{writing:7.3f}  {100 * (way + writing) / total:9.1f} %  {job.usage.judge.calls:5}  {job.usage.network_rows:4}"
     )
 
 

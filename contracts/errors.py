@@ -162,10 +162,35 @@ class JudgeError(MaxwellError):
 
 
 class JudgeUnavailable(JudgeError):
+    """Nobody answered, or in time, or the server said that something is wrong with it just now."""
+
     code = "judge_unavailable"
     status = 503
     title = "The judge is unavailable"
     retryable = True
+
+
+class JudgeRateLimited(JudgeError):
+    """The judge, or our own limit on asking it, wants fewer calls a minute."""
+
+    code = "judge_rate_limited"
+    status = 503
+    title = "The judge is asked too often"
+    retryable = True
+
+
+class JudgeQuotaExhausted(JudgeError):
+    code = "judge_quota_exhausted"
+    status = 502
+    title = "The judge's account is empty"
+
+
+class JudgeMisconfigured(JudgeError):
+    """The same request will fail again until somebody changes a setting."""
+
+    code = "judge_misconfigured"
+    status = 502
+    title = "The judge is misconfigured"
 
 
 class JudgeRefused(JudgeError):

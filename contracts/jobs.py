@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from ._base import Contract
 from .errors import Problem
+from .judging import Allowance, JudgeUsage, Tokens, add_usd
 from .sampler import SamplerSpec
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
@@ -33,21 +34,40 @@ class JobState(StrEnum):
 
 
 class Budget(Contract):
-    """Caps of one job. The first one reached ends the steering (judge_calls) or the job (seconds)."""
+    """Caps of one job. The first one reached ends the steering (judge_calls, usd) or the job (seconds)."""
 
     judge_calls: int | None = Field(
         None,
         ge=0,
         description="Calls to the judge, its retries included. A cap that is larger than the comparison with the plain picture "
-        "takes (one call of a scoring judge, two of a selecting one) keeps so many for it; one that is not is all for steering, and "
-        "what is left then decides whether there is a comparison. After the last call for steering the plain ODE finishes.",
+        "takes (one call of a scoring judge, two of a selecting one, more of one that asks pair by pair) keeps so many for it; one "
+        "that is not is all for steering, and what is left then decides whether there is a comparison. After the last call for "
+        "steering the plain ODE finishes.",
+    )
+    usd: float | None = Field(
+        None,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="Dollars for the judge, kept for steering and comparison as judge_calls are. No call is made whose estimated "
+        "price would exceed it; needs a judge with a price.",
     )
     seconds: int | None = Field(None, ge=1, le=7 * 86400, description="From acceptance; then the job is expired.")
 
-    def steering_calls(self, comparison: int) -> int | None:
-        """Calls for steering, where the comparison at the end takes so many; None: no cap."""
-        cap = self.judge_calls
-        return cap - comparison if cap is not None and cap > comparison else cap
+    @property
+    def allowance(self) -> Allowance:
+        """All that may be spent on the judge."""
+        return Allowance(calls=self.judge_calls, usd=self.usd)
+
+    def cap(self) -> str:
+        """The caps on the judge, in words."""
+        calls = None if self.judge_calls is None else f"{self.judge_calls} judge calls"
+        usd = None if self.usd is None else f"${self.usd:g} for the judge"
+        return " and ".join(cap for cap in (calls, usd) if cap)
+
+    def steering(self, comparison: JudgeUsage) -> Allowance:
+        """What may be spent on steering, where the comparison at the end takes so much."""
+        whole, rest = self.allowance, self.allowance.after(comparison)
+        return Allowance(calls=rest.calls or whole.calls, usd=rest.usd or whole.usd)
 
 
 class JobRequest(Contract):
@@ -72,6 +92,12 @@ class JobRequest(Contract):
         "skip",
         description="After the judge's retries: go on without steering this step (recorded), or fail the job. "
         "A job whose judge answers at no step fails either way.",
+    )
+    max_skipped_steps: int | None = Field(
+        None,
+        ge=0,
+        description="How many steps may be skipped for a judge that fails, before its next failure fails the job; half of the "
+        "sampler's steps if left out.",
     )
     priority: Priority = "normal"
     metadata: dict[
@@ -102,6 +128,7 @@ class JobSpec(Contract):
     height: int
     budget: Budget
     on_judge_failure: Literal["skip", "fail"]
+    max_skipped_steps: int
     priority: Priority
     metadata: dict[str, str]
     created_at: datetime
@@ -118,16 +145,37 @@ class Progress(Contract):
     message: str = ""
 
 
+class JudgeTotal(Contract):
+    """What the judge of a job has cost so far: what its answers cost, and its failures too."""
+
+    calls: int = 0
+    failures: int = Field(0, description="Asks that came to no verdict, after the judge worker's own retries.")
+    tokens: Tokens = Tokens()
+    estimated: bool = Field(False, description="Some of the tokens are our estimate: the provider did not say.")
+    usd: float | None = Field(None, description="None where the judge has no price.")
+
+    @property
+    def spent(self) -> JudgeUsage:
+        """As what an allowance can be reduced by."""
+        return JudgeUsage(calls=self.calls, tokens=self.tokens, estimated=self.estimated, usd=self.usd)
+
+    def plus(self, used: JudgeUsage, failures: int = 0) -> "JudgeTotal":
+        """With what one more answer cost."""
+        return JudgeTotal(
+            calls=self.calls + used.calls,
+            failures=self.failures + failures,
+            tokens=self.tokens.plus(used.tokens),
+            estimated=self.estimated or used.estimated,
+            usd=add_usd(self.usd, used.usd),
+        )
+
+
 class Usage(Contract):
     """What a job has cost so far. Rows are network rows (guidance counts twice); seconds are wall-clock seconds."""
 
     network_rows: int = 0
     decoded_pictures: int = 0
-    judge_calls: int = 0
-    judge_failures: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = None
+    judge: JudgeTotal = JudgeTotal()
     seconds: dict[str, float] = Field(
         default_factory=dict,
         description="By phase: denoise, decode, judge (of it judge_own is the judge's own), writing, total.",
@@ -151,8 +199,9 @@ class Estimate(Contract):
 
     network_rows: int
     judge_calls: int
+    judge_tokens: Tokens = Tokens()
     seconds: float | None = None
-    cost_usd: float | None = None
+    usd: float | None = Field(None, description="For the judge; None where it has no price.")
 
 
 class JobRecord(Contract):
@@ -190,6 +239,8 @@ class JobView(Contract):
     width: int
     height: int
     budget: Budget
+    on_judge_failure: Literal["skip", "fail"]
+    max_skipped_steps: int
     priority: Priority
     metadata: dict[str, str]
     progress: Progress

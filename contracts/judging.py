@@ -9,10 +9,11 @@ from ._base import Contract
 
 AskKind = Literal["candidates", "check", "final", "preference"]
 JudgeKind = Literal["selecting", "scoring"]
-COMPARISON_CALLS: dict[JudgeKind, int] = {
+COMPARISON_ASKS: dict[JudgeKind, int] = {
     "scoring": 1,
     "selecting": 2,
 }  # result against baseline; a choice in both orders
+ROUNDING = 1e-9  # dollars
 
 
 class AskName(Contract):
@@ -25,6 +26,74 @@ class AskName(Contract):
 
     def __str__(self) -> str:
         return f"{self.job}:{self.branch}:{self.step}:{self.ordinal}"
+
+
+class Tokens(Contract):
+    """Tokens of a model that judges. `input` includes `image`, those of the pictures; `output` includes its thinking."""
+
+    input: int = Field(0, ge=0)
+    output: int = Field(0, ge=0)
+    image: int = Field(0, ge=0)
+
+    def plus(self, other: "Tokens") -> "Tokens":
+        """Both together."""
+        return Tokens(input=self.input + other.input, output=self.output + other.output, image=self.image + other.image)
+
+
+class JudgeUsage(Contract):
+    """What asking a judge cost, or is likely to. `seconds` is the judge's own time; `usd` None where the judge has no price."""
+
+    calls: int = 1
+    tokens: Tokens = Tokens()
+    estimated: bool = Field(False, description="Some of the tokens are our estimate: the provider did not say.")
+    usd: float | None = None
+    seconds: float = 0.0
+
+    def plus(self, other: "JudgeUsage") -> "JudgeUsage":
+        """Both together."""
+        return JudgeUsage(
+            calls=self.calls + other.calls,
+            tokens=self.tokens.plus(other.tokens),
+            estimated=self.estimated or other.estimated,
+            usd=add_usd(self.usd, other.usd),
+            seconds=self.seconds + other.seconds,
+        )
+
+
+def add_usd(one: float | None, other: float | None) -> float | None:
+    """Dollars added up; what has no price adds nothing, and nothing at all with a price is None."""
+    prices = [price for price in (one, other) if price is not None]
+    return sum(prices) if prices else None
+
+
+class Allowance(Contract):
+    """What may still be spent on a judge. None: no cap."""
+
+    calls: int | None = Field(None, ge=0)
+    usd: float | None = Field(None, ge=0)
+
+    def covers(self, cost: JudgeUsage) -> bool:
+        """Whether so much may be spent."""
+        return (self.calls is None or cost.calls <= self.calls) and (
+            self.usd is None or (cost.usd or 0.0) <= self.usd + ROUNDING
+        )
+
+    def after(self, spent: JudgeUsage) -> "Allowance":
+        """What is left when so much was spent."""
+        return Allowance(
+            calls=None if self.calls is None else max(0, self.calls - spent.calls),
+            usd=None if self.usd is None else max(0.0, self.usd - (spent.usd or 0.0)),
+        )
+
+    def share(self, parts: int) -> "Allowance":
+        """An equal part of it, for asks that go out at once."""
+        return Allowance(
+            calls=None if self.calls is None else self.calls // parts,
+            usd=None if self.usd is None else self.usd / parts,
+        )
+
+
+ONE_CALL, NO_CALL = JudgeUsage(), JudgeUsage(calls=0)
 
 
 class JudgeAsk(Contract):
@@ -41,35 +110,9 @@ class JudgeAsk(Contract):
     )
     seed: int = Field(description="For shuffles: same ask, same order.")
     deadline: datetime
-    attempts: int | None = Field(
-        None,
-        ge=1,
-        description="Attempts it may take at most, where the job's cap says so; the worker has a limit of its own.",
+    allowance: Allowance = Field(
+        Allowance(), description="What it may cost at most, retries included, where the job's caps say so."
     )
-
-
-class JudgeUsage(Contract):
-    """What a verdict, or a failure, cost. `seconds` is the judge's own time; `cost_usd` None where the judge has no price."""
-
-    calls: int = 1
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = None
-    seconds: float = 0.0
-
-    def plus(self, other: "JudgeUsage") -> "JudgeUsage":
-        """What both cost together."""
-        prices = [price for price in (self.cost_usd, other.cost_usd) if price is not None]
-        return JudgeUsage(
-            calls=self.calls + other.calls,
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cost_usd=sum(prices) if prices else None,
-            seconds=self.seconds + other.seconds,
-        )
-
-
-ONE_CALL, NO_CALL = JudgeUsage(), JudgeUsage(calls=0)
 
 
 class Verdict(Contract):
@@ -102,8 +145,31 @@ class JudgeFailure(Contract):
 JudgeAnswer = Annotated[Verdict | JudgeFailure, Field(discriminator="outcome")]
 
 
+class CallCost(Contract):
+    """What one call to a judge's model takes, as far as it is known beforehand: its texts and answer, and each picture shown."""
+
+    tokens: Tokens = Tokens()
+    tokens_per_picture: int = Field(0, ge=0)
+    usd: float | None = Field(None, ge=0.0, description="None: the judge has no price here.")
+    usd_per_picture: float = Field(0.0, ge=0.0)
+
+    def usage(self, pictures: int, calls: int = 1) -> JudgeUsage:
+        """What so many calls take that show so many pictures altogether."""
+        image = self.tokens_per_picture * pictures
+        return JudgeUsage(
+            calls=calls,
+            tokens=Tokens(
+                input=self.tokens.input * calls + image,
+                output=self.tokens.output * calls,
+                image=self.tokens.image * calls + image,
+            ),
+            estimated=True,
+            usd=None if self.usd is None else self.usd * calls + self.usd_per_picture * pictures,
+        )
+
+
 class JudgeCard(Contract):
-    """What a judge worker publishes of a judge: how to address it and what it wants to see."""
+    """What a judge worker publishes of a judge: how to address it, what it wants to see, what an ask takes."""
 
     name: str
     kind: JudgeKind
@@ -113,4 +179,25 @@ class JudgeCard(Contract):
     encoding: Literal["jpeg", "png"] = "jpeg"
     max_pictures: int = 64
     seconds_per_ask: float = Field(0.1, ge=0.0, description="For estimates.")
-    cost_per_ask_usd: float | None = None
+    call: CallCost = CallCost()
+    votes: int = Field(1, ge=1, description="Calls about the same pictures, each with its own order and labels.")
+    rounds: int | None = Field(
+        None,
+        ge=1,
+        description="Pairwise judges only: in how many pairs a picture stands at most, each asked in both orders.",
+    )
+
+    def cost(self, pictures: int) -> JudgeUsage:
+        """What one ask about so many pictures takes at the first attempt."""
+        calls, shown = self.votes, self.votes * pictures
+        if self.rounds is not None:
+            pairs = min(self.rounds, pictures - 1 + pictures % 2) * (pictures // 2)
+            calls, shown = 2 * self.votes * pairs, 4 * self.votes * pairs
+        return self.call.usage(shown, calls).model_copy(update={"seconds": self.seconds_per_ask})
+
+    def comparison_cost(self) -> JudgeUsage:
+        """What comparing the result with its baseline takes."""
+        cost = NO_CALL
+        for _ in range(COMPARISON_ASKS[self.kind]):
+            cost = cost.plus(self.cost(2))
+        return cost

@@ -78,7 +78,7 @@ SUBMISSION_EXAMPLES: dict[str, Any] = {
 _SPEC = JobSpec(
     id=EXAMPLE_ID, prompt="a red apple", negative_prompt="", scenario="teacher", scenario_text=SCENARIOS["teacher"].text,
     judge="local", model="embedded", sampler=SamplerSpec(guidance=5.0), seed=7, width=128, height=128, budget=Budget(),
-    on_judge_failure="skip", priority="normal", metadata={}, created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+    on_judge_failure="skip", max_skipped_steps=8, priority="normal", metadata={}, created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
 )  # fmt: skip
 JOB_EXAMPLE: dict[str, Any] = job_view(
     JobRecord(spec=_SPEC, state=JobState.QUEUED, progress=Progress(steps=_SPEC.sampler.steps)),

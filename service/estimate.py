@@ -3,46 +3,54 @@
 import math
 
 from contracts.jobs import Estimate, JobSpec
-from contracts.judging import COMPARISON_CALLS, JudgeCard
+from contracts.judging import NO_CALL, JudgeCard, JudgeKind, JudgeUsage
 from contracts.models import ModelCard
 from contracts.sampler import PRESETS, SamplerSpec
 
 RHO = 7.0
+CHECKED: dict[JudgeKind, int] = {"scoring": 1, "selecting": 2}  # pictures of the ask that checks z*
 
 
 def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
-    """Rows, judge calls, and seconds and dollars where the cards say what one costs. Waiting in line is not counted.
+    """Rows, judge calls and tokens, and seconds and dollars where the cards say what one costs. Waiting in line is not counted.
 
     It takes the judge to have an opinion at every step, at its first attempt.
     """
     sampler = spec.sampler
     guided = steered_steps(sampler, model) if sampler.method == "demon" else 0
     checks = sampler.checked_by(judge.kind)
-    steering, comparison = guided * (1 + checks) + (sampler.method == "best_of_n"), _comparison(spec, judge)
-    if (cap := spec.budget.judge_calls) is not None:
-        steering = min(steering, spec.budget.steering_calls(COMPARISON_CALLS[judge.kind]) or 0)
-        guided = min(guided, math.ceil(steering / (1 + checks)))
-        comparison = comparison if steering + comparison <= cap else 0
-    asks = steering + comparison
+    shown = [judge.cost(sampler.candidates)]
+    if sampler.method == "demon" and checks:
+        shown.append(judge.cost(CHECKED[judge.kind]))
+    wanted = guided * shown if sampler.method == "demon" else shown * (sampler.method == "best_of_n")
+    allowed = spec.budget.steering(judge.comparison_cost())
+    spent, asks = NO_CALL, 0
+    for cost in wanted:
+        if not allowed.after(spent).covers(cost):
+            break
+        spent, asks = spent.plus(cost), asks + 1
+    guided = min(guided, math.ceil(asks / len(shown)))
+    comparison = _comparison(spec, judge)
+    if spec.budget.allowance.after(spent).covers(comparison):
+        spent = spent.plus(comparison)
     rows = _own_rows(sampler, model, guided, checks)
     if sampler.method != "pf_ode":  # whose picture is its own baseline
         rows += _ode_rows(sampler, sampler.steps)
     rows *= 1 if sampler.guidance == 1.0 else 2
     return Estimate(
         network_rows=rows,
-        judge_calls=asks,
-        seconds=round(rows * model.seconds_per_row + asks * judge.seconds_per_ask, 1)
-        if model.seconds_per_row
-        else None,
-        cost_usd=None if judge.cost_per_ask_usd is None else asks * judge.cost_per_ask_usd,
+        judge_calls=spent.calls,
+        judge_tokens=spent.tokens,
+        seconds=round(rows * model.seconds_per_row + spent.seconds, 1) if model.seconds_per_row else None,
+        usd=None if judge.call.usd is None else round(spent.usd or 0.0, 6),
     )
 
 
-def _comparison(spec: JobSpec, judge: JudgeCard) -> int:
-    """Calls to compare the result with its baseline. The plain picture is scored, but nobody chooses between it and itself."""
-    if spec.sampler.method == "pf_ode" and judge.kind == "selecting":
-        return 0
-    return COMPARISON_CALLS[judge.kind]
+def _comparison(spec: JobSpec, judge: JudgeCard) -> JudgeUsage:
+    """What comparing the result with its baseline takes. A plain picture is scored, but nobody chooses between it and itself."""
+    if spec.sampler.method == "pf_ode":
+        return NO_CALL if judge.kind == "selecting" else judge.cost(1)
+    return judge.comparison_cost()
 
 
 def steered_steps(sampler: SamplerSpec, model: ModelCard) -> int:

@@ -37,6 +37,12 @@ def resolve(request: JobRequest, model: ModelCard, judge: JudgeCard) -> JobSpec:
             f"the judge {judge.name} looks at most at {judge.max_pictures} pictures at once: ask for fewer candidates",
             "/sampler/candidates",
         )
+    if request.budget.usd is not None and judge.call.usd is None:
+        raise RequestRefused(
+            f"the judge {judge.name} has no price here, so that a cap in dollars cannot be kept: leave budget.usd out, cap "
+            "budget.judge_calls, or have its price set where it runs",
+            "/budget/usd",
+        )
     created = datetime.now(UTC)
     guidance = model.guidance if request.sampler.guidance is None else request.sampler.guidance
     return JobSpec(
@@ -53,6 +59,9 @@ def resolve(request: JobRequest, model: ModelCard, judge: JudgeCard) -> JobSpec:
         height=_size("height", request.height, model.height, model),
         budget=request.budget,
         on_judge_failure=request.on_judge_failure,
+        max_skipped_steps=request.sampler.steps // 2
+        if request.max_skipped_steps is None
+        else request.max_skipped_steps,
         priority=request.priority,
         metadata=request.metadata,
         created_at=created,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from contracts.jobs import Result
-from contracts.judging import COMPARISON_CALLS, Verdict
+from contracts.judging import COMPARISON_ASKS, Verdict
 
 from .judge_desk import JudgeDesk
 
@@ -25,7 +25,7 @@ async def compare(desk: JudgeDesk, result: Tensor, baseline: Tensor | None, stee
     """
     if desk.card.kind == "scoring":
         return await _scored(desk, [result] if baseline is None else [result, baseline], steered)
-    if baseline is None or not desk.affords("preference", COMPARISON_CALLS["selecting"]):
+    if baseline is None or not desk.affords("preference", 2, COMPARISON_ASKS["selecting"]):
         return Result(steered_steps=steered)
     both = torch.cat([result, baseline])
     first, second = await asyncio.gather(_verdict(desk, "preference", both), _verdict(desk, "preference", both.flip(0)))
@@ -36,7 +36,7 @@ async def compare(desk: JudgeDesk, result: Tensor, baseline: Tensor | None, stee
 
 async def _scored(desk: JudgeDesk, pictures: list[Tensor], steered: int) -> Result:
     """The scores of result and baseline, or the one of both."""
-    verdict = await _verdict(desk, "final", torch.cat(pictures)) if desk.affords("final") else None
+    verdict = await _verdict(desk, "final", torch.cat(pictures)) if desk.affords("final", len(pictures)) else None
     scores = verdict.scores if verdict else (None,)
     return Result(score=scores[0], baseline_score=scores[-1], steered_steps=steered)
 

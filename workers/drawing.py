@@ -108,7 +108,7 @@ class Drawing:
             sigma = float(self.params.sigmas[state.i])
             self.desk.begin(state.i + 1, sigma)
             # With no ask left there is nobody to propose candidates to.
-            unjudged = self._method == "demon" and not self.desk.affords("candidates")
+            unjudged = self._method == "demon" and not self.desk.affords("candidates", self.params.candidates)
             state = await self._run((plain if unjudged else method).step(state, self.params))
             await self._write_down(state, sigma)
         self._steering = False

@@ -14,8 +14,9 @@ from bus.cards import Cards
 from contracts.errors import JudgeUnavailable, judge_error
 from contracts.jobs import JobSpec, Usage
 from contracts.judging import (
-    COMPARISON_CALLS,
+    COMPARISON_ASKS,
     NO_CALL,
+    Allowance,
     AskKind,
     AskName,
     JudgeAsk,
@@ -60,23 +61,27 @@ class JudgeDesk:
         """Forget the last step. `step` counts from 1; `sigma` is the noise level it begins at, its candidates lie one step on."""
         self.memory = StepMemory(step, sigma)
 
-    def affords(self, kind: AskKind, calls: int = 1) -> bool:
-        """Whether the job's cap on judge calls leaves room for so many. Without it for candidates, the job is steered no more."""
-        left = self._left(kind)
-        return left is None or left >= calls
+    def affords(self, kind: AskKind, pictures: int, asks: int = 1) -> bool:
+        """Whether the job's caps leave room for so many asks about so many pictures. Without it for candidates, the job is steered
+        no more."""
+        left, cost = self._left(kind), self.card.cost(pictures)
+        for _ in range(asks):
+            if not left.covers(cost):
+                return False
+            left = left.after(cost)
+        return True
 
     async def judge(self, ask: Judge) -> Scores:
         """Answer a sampler's ask: one score or None (no opinion) a picture. Raises JudgeError where the policy is `fail`."""
         nothing: Scores = [None] * len(ask.pictures)
-        if not self.affords(ask.kind):
-            cap = self.spec.budget.judge_calls
-            self._unanswered(ask, f"{CAP_REACHED}: the cap of {cap} judge calls leaves none for this step")
+        if not self.affords(ask.kind, len(ask.pictures)):
+            self._unanswered(ask, f"{CAP_REACHED}: the cap of {self.spec.budget.cap()} leaves none for this step")
             return nothing
         answer = await self.ask(ask.kind, ask.pictures)
         if isinstance(answer, JudgeFailure):
+            self._unanswered(ask, f"{answer.code}: {answer.detail}")
             if self.spec.on_judge_failure == "fail":
                 raise judge_error(answer.code, answer.detail)
-            self._unanswered(ask, f"{answer.code}: {answer.detail}")
             return nothing
         if ask.kind == "candidates":
             self.memory.verdict = answer
@@ -101,7 +106,7 @@ class JudgeDesk:
             sigma=memory.sigma,
             seed=(self.spec.seed + 1_000_003 * memory.step + name.ordinal) % 2**53,
             deadline=datetime.now(UTC) + self.patience,
-            attempts=self._attempts(kind),
+            allowance=self._allowance(kind),
         )
         answer = await self.asks.ask(ask, await asyncio.to_thread(encode_for, self.card, pictures))
         self._timed_out = isinstance(answer, JudgeFailure) and datetime.now(UTC) >= ask.deadline
@@ -109,19 +114,16 @@ class JudgeDesk:
         memory.judge_seconds += seconds
         return self._counted(answer, seconds)
 
-    def _left(self, kind: AskKind) -> int | None:
-        """Judge calls that the job's cap leaves for asks of this kind: those that steer leave the comparison its own. None: no cap."""
-        cap = self.spec.budget.judge_calls
-        if kind in ("candidates", "check"):
-            cap = self.spec.budget.steering_calls(COMPARISON_CALLS[self.card.kind])
-        return None if cap is None else max(0, cap - self.usage.judge_calls)
+    def _left(self, kind: AskKind) -> Allowance:
+        """What the job's caps leave for asks of this kind: those that steer leave the comparison its own."""
+        budget, spent = self.spec.budget, self.usage.judge.spent
+        steers = kind in ("candidates", "check")
+        return (budget.steering(self.card.comparison_cost()) if steers else budget.allowance).after(spent)
 
-    def _attempts(self, kind: AskKind) -> int | None:
-        """Attempts that one ask of this kind may take. A preference's two asks go out at once, so they share what is left."""
+    def _allowance(self, kind: AskKind) -> Allowance:
+        """What one ask of this kind may cost. A preference's two asks go out at once, so they share what is left."""
         left = self._left(kind)
-        if left is None:
-            return None
-        return max(1, left // COMPARISON_CALLS["selecting"] if kind == "preference" else left)
+        return left.share(COMPARISON_ASKS["selecting"]) if kind == "preference" else left
 
     def _unanswered(self, ask: Judge, failure: str) -> None:
         """A step whose z* was not checked is steered all the same."""
@@ -134,19 +136,15 @@ class JudgeDesk:
         return JudgeFailure(code=JudgeUnavailable.code, detail=detail, usage=NO_CALL)
 
     def _counted(self, answer: Verdict | JudgeFailure, seconds: float) -> Verdict | JudgeFailure:
-        used, cost = answer.usage, answer.usage.cost_usd
-        failed = isinstance(answer, JudgeFailure)
+        used, before = answer.usage, self.usage.seconds
+        failures = int(isinstance(answer, JudgeFailure))
         self.usage = self.usage.model_copy(
             update={
-                "judge_calls": self.usage.judge_calls + used.calls,
-                "judge_failures": self.usage.judge_failures + failed,
-                "input_tokens": self.usage.input_tokens + used.input_tokens,
-                "output_tokens": self.usage.output_tokens + used.output_tokens,
-                "cost_usd": self.usage.cost_usd if cost is None else (self.usage.cost_usd or 0.0) + cost,
-                "seconds": self.usage.seconds
+                "judge": self.usage.judge.plus(used, failures),
+                "seconds": before
                 | {
-                    "judge": self.usage.seconds.get("judge", 0.0) + seconds,
-                    "judge_own": self.usage.seconds.get("judge_own", 0.0) + used.seconds,
+                    "judge": before.get("judge", 0.0) + seconds,
+                    "judge_own": before.get("judge_own", 0.0) + used.seconds,
                 },
             }
         )

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import stamina
 import structlog
@@ -67,22 +66,26 @@ class Bench:
             raise JudgeUnavailable(f"the judge {ask.judge!r} gave no answer within its time") from error
 
     async def _with_retries(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
-        attempts = ATTEMPTS if ask.attempts is None else min(ATTEMPTS, ask.attempts)
-        pause = partial(pause_before_retry, deadline=ask.deadline)
+        def pause(error: Exception) -> bool | timedelta:
+            left = ask.allowance.after(trial.spent)
+            return left.covers(judge.card.cost(ask.pictures)) and pause_before_retry(error, ask.deadline)
+
+        judge = self._judges[ask.judge]
         async for attempt in stamina.retry_context(
-            on=pause, attempts=attempts, timeout=None, wait_initial=FIRST_PAUSE, wait_jitter=JITTER
+            on=pause, attempts=ATTEMPTS, timeout=None, wait_initial=FIRST_PAUSE, wait_jitter=JITTER
         ):
             with attempt:
                 trial.attempts = attempt.num
-                return checked(await self._tried(ask, pictures, trial), ask)
+                return checked(await self._tried(judge, ask, pictures, trial), ask)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _tried(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
+    async def _tried(self, judge: Judge, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
         """One attempt. One that is cut off counts as one call, for nobody says what it cost."""
         before = trial.spent
         trial.spent = before.plus(ONE_CALL)
         try:
-            verdict = await self._judges[ask.judge].score(ask, pictures)
+            left = ask.allowance.after(before)
+            verdict = await judge.score(ask.model_copy(update={"allowance": left}), pictures)
         except JudgeError as error:
             trial.spent = before.plus(error.usage)
             raise

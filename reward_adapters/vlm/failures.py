@@ -11,9 +11,16 @@ from datetime import UTC, datetime, timedelta
 
 import openai
 
-from contracts.errors import JudgeError, JudgeRefused, JudgeUnavailable
+from contracts.errors import (
+    JudgeError,
+    JudgeMisconfigured,
+    JudgeQuotaExhausted,
+    JudgeRateLimited,
+    JudgeRefused,
+    JudgeUnavailable,
+)
 
-PASSING = (408, 409, 425, 429)
+PASSING = (408, 409, 425)
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 REFUSED = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation")
 NO_KEY = "none"  # what servers without keys are sent
@@ -35,19 +42,24 @@ def typed(error: openai.OpenAIError, judge: str, prefix: str, key: str) -> Judge
 def _of_status(error: openai.APIStatusError, judge: str, prefix: str, key: str) -> JudgeError:
     status, codes = error.status_code, {str(said).lower() for said in (error.code, error.type) if said}
     if status == 402 or codes & set(QUOTA):
-        return JudgeError(
+        return JudgeQuotaExhausted(
             f"the account of the judge {judge!r} has no quota left ({status}): its owner has to add credit or raise the limit"
         )
     if codes & set(REFUSED):
         return JudgeRefused(
             f"the provider of the judge {judge!r} declined to look at this prompt, scenario or these pictures"
         )
+    if status == 429:
+        return JudgeRateLimited(
+            f"the server of the judge {judge!r} wants fewer requests a minute ({status})",
+            retry_after(error.response.headers),
+        )
     if status in PASSING or status >= 500:
         return JudgeUnavailable(
             f"the server of the judge {judge!r} is busy or failing just now ({status})",
             retry_after(error.response.headers),
         )
-    return JudgeError(f"the judge {judge!r} is misconfigured ({status}): {_advice(error, prefix, key)}")
+    return JudgeMisconfigured(f"the judge {judge!r} is misconfigured ({status}): {_advice(error, prefix, key)}")
 
 
 def _advice(error: openai.APIStatusError, prefix: str, key: str) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import JudgeMalformed, JudgeRefused
-from contracts.judging import JudgeCard, JudgeUsage
+from contracts.judging import JudgeCard, JudgeUsage, Tokens
 
 from ..base import Environment, JudgeSetupError
-from .judge import Conversation, Reply, VlmJudge
+from .conversation import Conversation, Reply
+from .judge import VlmJudge
 from .settings import OpenAISettings, read_settings
 from .showing import PICTURE_SIZE, Part
 
@@ -92,6 +93,10 @@ class OpenAIChat:
             raise typed(error, self.judge, self.prefix, self.settings.api_key.get_secret_value()) from None
         return self._reply(answer.http_response.content)
 
+    async def close(self) -> None:
+        """End its connections."""
+        await self.client.close()
+
     def request(self, conversation: Conversation) -> dict[str, Any]:
         """The arguments of chat.completions.create."""
         settings = self.settings
@@ -155,9 +160,10 @@ class OpenAIChat:
 def _usage(said: object) -> JudgeUsage:
     """One call's tokens; none where the server does not say."""
     told = said if isinstance(said, Mapping) else {}
-    return JudgeUsage(
-        input_tokens=_count(told.get("prompt_tokens")), output_tokens=_count(told.get("completion_tokens"))
-    )
+    details = told.get("prompt_tokens_details")
+    image = _count(details.get("image_tokens")) if isinstance(details, Mapping) else 0
+    tokens = Tokens(input=_count(told.get("prompt_tokens")), output=_count(told.get("completion_tokens")), image=image)
+    return JudgeUsage(tokens=tokens)
 
 
 def _count(said: object) -> int:

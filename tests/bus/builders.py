@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bus.jobs import Claim, Jobs, new_job_id
-from contracts.jobs import Budget, JobSpec, Progress, StepAudit, Usage
+from contracts.jobs import Budget, JobSpec, JudgeTotal, Progress, StepAudit, Usage
 from contracts.judging import AskName, JudgeAsk
 from contracts.sampler import SamplerSpec
 
@@ -29,6 +29,7 @@ def spec(**changed: Any) -> JobSpec:
             "height": 32,
             "budget": Budget(),
             "on_judge_failure": "skip",
+            "max_skipped_steps": 8,
             "priority": "normal",
             "metadata": {},
             "created_at": datetime.now(UTC),
@@ -56,7 +57,7 @@ async def commit(jobs: Jobs, job_id: str, epoch: int, step: int) -> bool:
         job_id,
         epoch,
         progress=Progress(step=step, steps=STEPS),
-        usage=Usage(judge_calls=step),
+        usage=Usage(judge=JudgeTotal(calls=step)),
         checkpoint=str(step).encode(),
         audit=StepAudit(step=step, sigma=1.0, taken="mixed", at=datetime.now(UTC), epoch=epoch),
     )

@@ -18,7 +18,7 @@ from ..conftest import wait_until
 from .builders import PICTURES, ask, claimed
 
 LEASE = timedelta(seconds=1)
-VERDICT = Verdict(scores=(5.0, None), rationale="die Äpfel 🍎", usage=JudgeUsage(calls=1, cost_usd=0.01))
+VERDICT = Verdict(scores=(5.0, None), rationale="die Äpfel 🍎", usage=JudgeUsage(calls=1, usd=0.01))
 
 
 class Judge:

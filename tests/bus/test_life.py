@@ -9,7 +9,7 @@ import pytest
 from bus.connection import Client
 from bus.jobs import MAX_CRASHES, Jobs
 from contracts.errors import Conflict, Fenced, Problem, StoreUnavailable
-from contracts.jobs import JobState, Progress, Result, Usage
+from contracts.jobs import JobState, JudgeTotal, Progress, Result, Usage
 
 from .builders import STEPS, claimed, commit, submitted
 
@@ -45,13 +45,13 @@ async def test_a_new_owner_goes_on_from_the_last_step_and_fences_the_old_one(red
         job_id,
         old.epoch,
         progress=Progress(step=1, steps=STEPS),
-        usage=Usage(judge_calls=3),
+        usage=Usage(judge=JudgeTotal(calls=3)),
         checkpoint=checkpoint,
         audit=None,
     )
     new = await jobs.claim(job_id, "new")
     assert new is not None
-    assert (new.epoch, new.checkpoint, new.record.usage.judge_calls) == (2, checkpoint, 3)
+    assert (new.epoch, new.checkpoint, new.record.usage.judge.calls) == (2, checkpoint, 3)
     version = (await jobs.get(job_id)).version
     with pytest.raises(Fenced, match="epoch 1"):
         await commit(jobs, job_id, old.epoch, 2)

@@ -72,8 +72,8 @@ MALFORMED: dict[str, tuple[Fault, str]] = {  # and what has to be said of it
     "only-thinking": (lambda seen: completion(None, reasoning_content="The red"), "it is empty but for thinking"),
 }
 LOST: dict[str, tuple[Fault, str, str]] = {  # the code and the words of the failure; nothing was said that could be repaired
-    "429": (lambda seen: error(429, "Rate limit", {"Retry-After": "7"}, code="rate_limit_exceeded"), "judge_unavailable", "(429)"),
-    "429-ms": (lambda seen: error(429, "Rate limit", {"retry-after-ms": "300"}), "judge_unavailable", "(429)"),
+    "429": (lambda seen: error(429, "Rate limit", {"Retry-After": "7"}, code="rate_limit_exceeded"), "judge_rate_limited", "(429)"),
+    "429-ms": (lambda seen: error(429, "Rate limit", {"retry-after-ms": "300"}), "judge_rate_limited", "(429)"),
     "408": (lambda seen: error(408, "Timeout"), "judge_unavailable", "(408)"),
     "409": (lambda seen: error(409, "Conflict"), "judge_unavailable", "(409)"),
     "500": (lambda seen: error(500, "The server had an error"), "judge_unavailable", "(500)"),
@@ -81,18 +81,18 @@ LOST: dict[str, tuple[Fault, str, str]] = {  # the code and the words of the fai
     "hung-up": (lambda seen: HungUp(), "judge_unavailable", "cannot be reached, or hung up"),
     "quota": (
         lambda seen: error(429, "You exceeded your current quota", type="insufficient_quota", code="insufficient_quota"),
-        "judge_failed", "no quota left",
+        "judge_quota_exhausted", "no quota left",
     ),
-    "402": (lambda seen: error(402, "Insufficient credits"), "judge_failed", "no quota left"),
-    "403": (lambda seen: error(403, "Project has no access to model"), "judge_failed", "its key may not use this model"),
-    "422": (lambda seen: error(422, "Unprocessable"), "judge_failed", "does not take the request"),
+    "402": (lambda seen: error(402, "Insufficient credits"), "judge_quota_exhausted", "no quota left"),
+    "403": (lambda seen: error(403, "Project has no access to model"), "judge_misconfigured", "its key may not use this model"),
+    "422": (lambda seen: error(422, "Unprocessable"), "judge_misconfigured", "does not take the request"),
     "at-most-1-image": (
         lambda seen: error(400, "At most 1 image(s) may be provided in one prompt.", code=400, type="BadRequestError"),
-        "judge_failed", "takes fewer pictures at once",
+        "judge_misconfigured", "takes fewer pictures at once",
     ),
     "no-temperature": (
         lambda seen: error(400, "Unsupported value: 'temperature'", param="temperature", code="unsupported_value"),
-        "judge_failed", "check MAXWELL_JUDGE_OPENAI_SCHEMA_MODE",
+        "judge_misconfigured", "check MAXWELL_JUDGE_OPENAI_SCHEMA_MODE",
     ),
     "refusal": (lambda seen: completion(None, refusal="I'm sorry, I can't help."), "judge_refused", "declined to look"),
     "content-filter": (lambda seen: completion("", "content_filter"), "judge_refused", "declined to look"),

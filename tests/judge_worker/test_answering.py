@@ -9,7 +9,7 @@ import pytest
 import stamina
 
 from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused, JudgeUnavailable
-from contracts.judging import JudgeAsk, JudgeCard, JudgeFailure, JudgeUsage, Verdict
+from contracts.judging import Allowance, JudgeAsk, JudgeCard, JudgeFailure, JudgeUsage, Tokens, Verdict
 from workers.judging import ATTEMPTS, Bench, pause_before_retry
 
 from ..adapters.pictures import ask
@@ -17,7 +17,7 @@ from ..conftest import wait_until
 
 CARD = JudgeCard(name="scripted", kind="scoring", description="A test's.", objective="none")
 PICTURES = [b"one", b"two"]
-GOOD = Verdict(scores=(1.0, None), rationale="because", usage=JudgeUsage(calls=1, input_tokens=9, cost_usd=0.01))
+GOOD = Verdict(scores=(1.0, None), rationale="because", usage=JudgeUsage(calls=1, tokens=Tokens(input=9), usd=0.01))
 
 Line = Verdict | Exception
 
@@ -43,7 +43,7 @@ class ScriptedJudge:
 
 async def answer_of(judge: ScriptedJudge, seconds: float = 60.0, attempts: int | None = None) -> Verdict | JudgeFailure:
     deadline = datetime.now(UTC) + timedelta(seconds=seconds)
-    asked = ask(CARD, len(PICTURES), deadline=deadline, attempts=attempts)
+    asked = ask(CARD, len(PICTURES), deadline=deadline, allowance=Allowance(calls=attempts))
     return await Bench({"scripted": judge}).answer(asked, PICTURES)
 
 
@@ -72,14 +72,14 @@ async def test_what_may_pass_is_tried_again_and_every_attempt_is_counted(passing
 
 @pytest.mark.usefixtures("no_pauses")
 async def test_what_failed_attempts_cost_is_counted_too() -> None:
-    costly = JudgeMalformed("no JSON", usage=JudgeUsage(calls=2, input_tokens=7, output_tokens=1, cost_usd=0.25))
+    costly = JudgeMalformed("no JSON", usage=JudgeUsage(calls=2, tokens=Tokens(input=7, output=1), usd=0.25))
     answer = await answer_of(ScriptedJudge(costly, JudgeUnavailable("503"), GOOD))
-    used = JudgeUsage(calls=4, input_tokens=16, output_tokens=1, cost_usd=0.26, seconds=answer.usage.seconds)
+    used = JudgeUsage(calls=4, tokens=Tokens(input=16, output=1), usd=0.26, seconds=answer.usage.seconds)
     assert isinstance(answer, Verdict)
     assert answer.usage == used
     answer = await answer_of(ScriptedJudge(costly))
     assert isinstance(answer, JudgeFailure)
-    assert (answer.usage.calls, answer.usage.input_tokens, answer.usage.cost_usd) == (6, 21, 0.75)
+    assert (answer.usage.calls, answer.usage.tokens.input, answer.usage.usd) == (6, 21, 0.75)
 
 
 @pytest.mark.usefixtures("no_pauses")

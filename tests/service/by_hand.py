@@ -11,7 +11,7 @@ import httpx
 import uvicorn
 
 from bus.jobs import Claim, Jobs
-from contracts.jobs import JobState, Progress, Result, StepAudit, Usage
+from contracts.jobs import JobState, JudgeTotal, Progress, Result, StepAudit, Usage
 from contracts.judging import JudgeCard
 from contracts.models import ModelCard
 from service.app import create_app
@@ -85,7 +85,7 @@ async def step(jobs: Jobs, claimed: Claim, number: int, **audit: Any) -> None:
         claimed.record.spec.id,
         claimed.epoch,
         progress=Progress(step=number, steps=STEPS, reward=0.0, sigma=80.0 / number),
-        usage=Usage(judge_calls=number),
+        usage=Usage(judge=JudgeTotal(calls=number)),
         checkpoint=b"state",
         audit=StepAudit.model_validate({"step": number, "sigma": 80.0 / number, "at": datetime.now(UTC)} | row),
     )

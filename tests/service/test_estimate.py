@@ -4,7 +4,7 @@ import pytest
 from torch import Tensor
 
 from contracts.jobs import JobRequest, JobSpec
-from contracts.judging import JudgeCard
+from contracts.judging import CallCost, JudgeCard
 from contracts.models import ModelCard
 from service.estimate import estimate
 from service.submission import resolve
@@ -78,14 +78,14 @@ def test_rows_and_asks_are_those_of_a_run(sampler: dict[str, object], model: Mod
 
 def test_guidance_doubles_the_rows_and_cards_give_seconds_and_dollars() -> None:
     model = MODEL.model_copy(update={"seconds_per_row": 0.5})
-    judge = SELECTING.model_copy(update={"seconds_per_ask": 2.0, "cost_per_ask_usd": 0.01})
+    judge = SELECTING.model_copy(update={"seconds_per_ask": 2.0, "call": CallCost(usd=0.01)})
     plain = estimate(_spec(model, judge, sampler={"guidance": 1.0}), model, judge)
     guided = estimate(_spec(model, judge), model, judge)
     assert guided.network_rows == 2 * plain.network_rows
     assert guided.seconds == guided.network_rows * 0.5 + guided.judge_calls * 2.0
-    assert guided.cost_usd == pytest.approx(guided.judge_calls * 0.01)
+    assert guided.usd == pytest.approx(guided.judge_calls * 0.01)
     unmeasured = estimate(_spec(MODEL, SELECTING), MODEL.model_copy(update={"seconds_per_row": 0.0}), SELECTING)
-    assert (unmeasured.seconds, unmeasured.cost_usd) == (None, None)
+    assert (unmeasured.seconds, unmeasured.usd) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ async def test_a_job_from_the_line_to_its_end(client: httpx.AsyncClient, jobs: J
     assert "image" not in running["urls"]
     await jobs.finish(first, claimed.epoch, JobState.SUCCEEDED)
     ended = (await client.get(f"/v1/generations/{first}")).json()
-    assert (ended["status"], ended["usage"]["judge_calls"]) == ("succeeded", 1)
+    assert (ended["status"], ended["usage"]["judge"]["calls"]) == ("succeeded", 1)
     assert ended["urls"]["image"] == f"/v1/generations/{first}/image.png"
     assert "cancel" not in ended["urls"]
     assert ended["expires_at"] > ended["completed_at"] >= ended["started_at"] > ended["created_at"]

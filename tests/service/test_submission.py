@@ -48,7 +48,7 @@ async def test_what_is_asked_for_is_kept(client: httpx.AsyncClient, jobs: Jobs) 
         "seed": 2**53 - 1,
         "width": 256,
         "height": 64,
-        "budget": {"judge_calls": 3, "seconds": 60},
+        "budget": {"judge_calls": 3, "usd": None, "seconds": 60},
         "on_judge_failure": "fail",
         "priority": "high",
         "metadata": {"order": "4711"},

@@ -20,7 +20,7 @@ def test_a_job_survives_a_kill_in_its_middle(service: Running, role: str) -> Non
 
     job = service.ended(job_id)
     assert (job["status"], job["error"]) == ("succeeded", None)
-    assert job["usage"]["judge_failures"] == 0
+    assert job["usage"]["judge"]["failures"] == 0
     rows = [json.loads(line) for line in service.get(job_id, "audit.jsonl").text.splitlines()]
     assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
     assert not any(row["failure"] for row in rows)

@@ -67,7 +67,7 @@ def test_every_steps_candidates_travel_to_the_judges_own_process(service: Runnin
     pids = service.stack.pids
     assert {ask["pid"] for ask in asks} == {pids["judge-worker"]}
     assert len(set(pids.values())) == 4, "Redis, gateway, GPU worker and judge worker are processes of their own"
-    assert len(asks) == job["usage"]["judge_calls"]
+    assert len(asks) == job["usage"]["judge"]["calls"]
     rows = [json.loads(line) for line in service.get(job_id, "audit.jsonl").text.splitlines()]
     judged = [row["step"] for row in rows if row["scores"]]
     candidates = service.witness.asks(job_id, "candidates")

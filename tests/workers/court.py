@@ -9,7 +9,7 @@ from datetime import timedelta
 from bus.asks import Asks
 from bus.cards import Cards
 from bus.connection import Client
-from contracts.judging import JudgeAsk, JudgeCard, JudgeFailure, JudgeKind, JudgeUsage, Verdict
+from contracts.judging import JudgeAsk, JudgeCard, JudgeFailure, JudgeKind, JudgeUsage, Tokens, Verdict
 from reward_adapters.base import select
 from workers.pictures import opened
 
@@ -50,7 +50,7 @@ class Court:
         if said is not None:
             return said
         measured = tuple(redness(picture) for picture in pictures)
-        usage = JudgeUsage(input_tokens=10, output_tokens=1, cost_usd=0.5, seconds=0.25)
+        usage = JudgeUsage(tokens=Tokens(input=10, output=1), usd=0.5, seconds=0.25)
         if self.kind == "scoring":
             return Verdict(scores=measured, rationale="red", usage=usage)
         return Verdict(scores=select(measured), measured=measured, rationale="red", usage=usage)

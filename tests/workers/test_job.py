@@ -87,7 +87,7 @@ async def test_a_jobs_usage_is_what_it_took(redis: Client, tmp_path: Path) -> No
     async with studio(redis, tmp_path) as at, in_session(redis, court):
         job = await at.drawn(seed=4)
     used = job.usage
-    assert (used.judge_calls, used.judge_failures, used.cost_usd) == (5, 0, 2.5)
+    assert (used.judge.calls, used.judge.failures, used.judge.usd) == (5, 0, 2.5)
     assert used.network_rows == 1 + 3 * 4 + 1 + STEPS
     assert used.decoded_pictures == 3 * 3 + 2
     assert set(used.seconds) == {"denoise", "decode", "judge", "judge_own", "writing", "total"}
@@ -238,7 +238,7 @@ async def test_taken_up_again_it_ends_with_the_same_picture_and_pays_no_ask_twic
     assert (job.state, job.epoch, straight.epoch) == (JobState.SUCCEEDED, 2, 1)
     assert [row.step for row in rows] == [1, 2, 3, 4, 5]
     assert [row.epoch for row in rows] == [1] * done + [2] * (STEPS - done)
-    assert (asked, job.usage.judge_calls) == (len(court.asked) - asked, straight.usage.judge_calls)
+    assert (asked, job.usage.judge.calls) == (len(court.asked) - asked, straight.usage.judge.calls)
     assert job.result == straight.result
 
 

@@ -19,7 +19,7 @@ async def test_after_the_budgets_last_ask_the_plain_ode_finishes(redis: Client, 
     assert job.state is JobState.SUCCEEDED
     assert [bool(row.scores) for row in rows] == [True] * 3 + [False] * 5
     assert [row.taken for row in rows[3:]] == ["plain"] * 5
-    assert (job.usage.judge_calls, court.kinds) == (5, ["candidates"] * 3 + ["preference"] * 2)
+    assert (job.usage.judge.calls, court.kinds) == (5, ["candidates"] * 3 + ["preference"] * 2)
     assert job.usage.network_rows == 1 + 3 * 4 + 4 + 8, "no candidates for nobody"
     assert job.result is not None
     assert (job.result.steered_steps, job.result.preference) == (3, "result")
@@ -29,7 +29,7 @@ async def test_a_cap_too_small_for_a_comparison_beside_it_is_all_for_steering(re
     court = Court("selecting")
     async with studio(redis, tmp_path) as at, in_session(redis, court):
         job = await at.drawn(budget=Budget(judge_calls=2))
-    assert (job.usage.judge_calls, court.kinds) == (2, ["candidates"] * 2)
+    assert (job.usage.judge.calls, court.kinds) == (2, ["candidates"] * 2)
     assert job.result is not None
     assert (job.result.steered_steps, job.result.preference) == (2, None)
 

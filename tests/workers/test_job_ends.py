@@ -33,7 +33,7 @@ async def test_cancelled_midway_it_ends_at_its_next_step(redis: Client, tmp_path
         job = await at.drawn(on_judge_failure=policy)
     assert (job.state, job.error, job.result) == (JobState.CANCELED, None, None)
     assert job.progress.step in (1, 2)
-    assert job.usage.judge_calls >= 1
+    assert job.usage.judge.calls >= 1
 
 
 async def test_cancelled_while_it_waits_for_a_judge_worker(redis: Client, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ async def test_one_failure_is_skipped_recorded_and_survived(redis: Client, tmp_p
     async with studio(redis, tmp_path) as at, in_session(redis, Court("selecting", fail_once)):
         job = await at.drawn()
         rows = await at.audit(job)
-    assert (job.state, job.usage.judge_failures) == (JobState.SUCCEEDED, 1)
+    assert (job.state, job.usage.judge.failures) == (JobState.SUCCEEDED, 1)
     assert [row.failure for row in rows] == [None, "judge_refused: it declined to look", None, None, None]
     assert (rows[1].taken, rows[1].scores) == ("plain", (None, None, None))
     assert job.result is not None
@@ -112,7 +112,7 @@ async def test_a_judge_that_never_answers_is_no_picture_steered_by_nobody(
     assert "the judge 'critic' answered at no step" in job.error.detail
     assert "gave no answer within its time" in job.error.detail
     assert len(rows) == STEPS
-    assert job.usage.judge_failures == len([row for row in rows if row.failure])
+    assert job.usage.judge.failures == len([row for row in rows if row.failure])
 
 
 @pytest.mark.parametrize("method", ["demon", "best_of_n"])
@@ -142,7 +142,7 @@ async def test_a_judge_without_an_opinion_has_answered(redis: Client, tmp_path: 
 
     async with studio(redis, tmp_path) as at, in_session(redis, Court("selecting", shrug)):
         job = await at.drawn()
-    assert (job.state, job.error, job.usage.judge_failures) == (JobState.SUCCEEDED, None, 1)
+    assert (job.state, job.error, job.usage.judge.failures) == (JobState.SUCCEEDED, None, 1)
     assert job.result is not None
     assert (job.result.steered_steps, job.result.preference) == (0, "tie")
 

@@ -14,7 +14,7 @@ from bus.cards import Cards
 from bus.connection import Client
 from bus.jobs import Jobs
 from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused, JudgeUnavailable
-from contracts.jobs import Budget, JobState, Usage
+from contracts.jobs import Budget, JobState, JudgeTotal, Usage
 from contracts.judging import JudgeAsk, JudgeFailure, JudgeKind, JudgeUsage, Verdict
 from workers.judge_desk import JudgeDesk
 from workers.sampling import Judge
@@ -65,13 +65,13 @@ async def test_the_judge_sees_the_pictures_in_order_and_is_asked_by_step_and_ord
 
 async def test_what_it_cost_is_added_up(redis: Client) -> None:
     async with desk(redis, Court()) as at:
-        at.usage = Usage(judge_calls=4, cost_usd=1.0, seconds={"judge": 100.0, "denoise": 3.0})
+        at.usage = Usage(judge=JudgeTotal(calls=4, usd=1.0), seconds={"judge": 100.0, "denoise": 3.0})
         for step in (1, 2):
             at.begin(step, 1.0)
             await at.judge(Judge(reds(0.0, 1.0)))
         used = at.usage
-    assert (used.judge_calls, used.judge_failures, used.input_tokens, used.output_tokens) == (6, 0, 20, 2)
-    assert used.cost_usd == pytest.approx(2.0)
+    assert (used.judge.calls, used.judge.failures, used.judge.tokens.input, used.judge.tokens.output) == (6, 0, 20, 2)
+    assert used.judge.usd == pytest.approx(2.0)
     assert (used.seconds["judge"] > 100.0, used.seconds["judge_own"], used.seconds["denoise"]) == (True, 0.5, 3.0)
 
 
@@ -81,7 +81,7 @@ async def test_a_judge_without_a_price_leaves_the_cost_open(redis: Client) -> No
 
     async with desk(redis, Court(before=free)) as at:
         await at.judge(Judge(reds(0.0, 1.0)))
-        assert at.usage.cost_usd is None
+        assert at.usage.judge.usd is None
 
 
 async def test_the_cap_ends_the_asking_for_steering_and_retries_count(redis: Client) -> None:
@@ -90,17 +90,19 @@ async def test_the_cap_ends_the_asking_for_steering_and_retries_count(redis: Cli
 
     court = Court(before=three_attempts)
     async with desk(redis, court, budget=Budget(judge_calls=5)) as at:
-        assert (at.affords("candidates", 4), at.affords("candidates", 5)) == (True, False), "one is the comparison's"
-        assert (at.affords("final", 5), at.affords("final", 6)) == (True, False)
+        assert (at.affords("candidates", 2, 4), at.affords("candidates", 2, 5)) == (True, False), (
+            "one is the comparison's"
+        )
+        assert (at.affords("final", 2, 5), at.affords("final", 2, 6)) == (True, False)
         assert await at.judge(Judge(reds(0.0, 1.0))) == [0.0, 1.0]
-        assert (at.affords("candidates", 1), at.affords("candidates", 2)) == (True, False)
+        assert (at.affords("candidates", 2, 1), at.affords("candidates", 2, 2)) == (True, False)
         at.begin(2, 1.0)
         await at.judge(Judge(reds(0.0, 1.0)))
         at.begin(3, 1.0)
-        assert not at.affords("candidates")
+        assert not at.affords("candidates", 2)
         assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
         assert at.memory.failure == "budget_exceeded: the cap of 5 judge calls leaves none for this step"
-        assert at.usage.judge_failures == 0
+        assert at.usage.judge.failures == 0
     assert len(court.asked) == 2
 
 
@@ -121,7 +123,7 @@ async def test_a_cap_large_enough_for_both_keeps_the_comparisons_calls(
 ) -> None:
     async with desk(redis, Court(kind), budget=Budget(judge_calls=cap)) as at:
         for asked, most in (("candidates", steering), ("check", steering), ("final", final), ("preference", final)):
-            assert (at.affords(asked, most), at.affords(asked, most + 1)) == (True, False)  # type: ignore[arg-type]
+            assert (at.affords(asked, 2, most), at.affords(asked, 2, most + 1)) == (True, False)  # type: ignore[arg-type]
 
 
 async def test_an_ask_may_take_no_more_attempts_than_the_cap_leaves(redis: Client) -> None:
@@ -132,7 +134,7 @@ async def test_an_ask_may_take_no_more_attempts_than_the_cap_leaves(redis: Clien
         await at.ask("preference", reds(0.0, 1.0))
     async with desk(redis, court) as at:
         await at.judge(Judge(reds(0.0, 1.0)))
-    assert [ask.attempts for ask in court.asked] == [5, 4, 2, None], (
+    assert [ask.allowance.calls for ask in court.asked] == [5, 4, 2, None], (
         "a preference's other ask goes out at the same time"
     )
 
@@ -161,13 +163,13 @@ async def test_who_waited_in_vain_does_not_wait_again_for_a_judge_that_nobody_of
         async with asyncio.timeout(PATIENCE.total_seconds() / 2):
             for step in (2, 3):
                 at.begin(step, 1.0)
-                calls = at.usage.judge_calls
+                calls = at.usage.judge.calls
                 assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
                 assert (
                     at.memory.failure
                     == "judge_unavailable: no judge worker offers the judge 'critic' any more: start one"
                 )
-                assert at.usage.judge_calls == calls, "it costs nothing"
+                assert at.usage.judge.calls == calls, "it costs nothing"
         async with in_session(redis, court):
             at.begin(4, 1.0)
             assert await at.judge(Judge(reds(0.0, 1.0))) == pytest.approx([0.0, 1.0], abs=0.01)
@@ -195,7 +197,7 @@ async def test_a_failure_skips_the_step_or_fails_the_job(
         assert await at.judge(Judge(reds(0.0, 1.0))) == [None, None]
         assert at.memory.failure is not None
         assert at.memory.failure.startswith(f"{kind.code}: ")
-        assert (at.memory.verdict, at.memory.grid, at.usage.judge_failures) == (None, None, 1)
+        assert (at.memory.verdict, at.memory.grid, at.usage.judge.failures) == (None, None, 1)
     async with desk(redis, Court(before=fail), on_judge_failure="fail") as at:
         with pytest.raises(kind) as raised:
             await at.judge(Judge(reds(0.0, 1.0)))

@@ -7,7 +7,6 @@ from contracts.judging import Verdict
 from reward_adapters import registry
 from reward_adapters.base import Judge
 from reward_adapters.vlm.judge import VlmJudge
-from reward_adapters.vlm.openai import OpenAIChat
 
 from ...conformance.provider import KEY, Provider
 from ..pictures import ask, encoded, plain
@@ -31,8 +30,7 @@ async def built(name: str, settings: dict[str, str]) -> AsyncIterator[Judge]:
         yield judge
     finally:
         if isinstance(judge, VlmJudge):
-            assert isinstance(judge.chat, OpenAIChat)
-            await judge.chat.client.close()
+            await judge.close()
 
 
 async def verdict(

@@ -29,7 +29,7 @@ async def test_the_redder_half_is_chosen(provider: Provider, name: str, mode: st
     assert answer.measured is None
     assert answer.rationale is not None
     assert answer.rationale.startswith("the redder ones (")
-    assert (answer.usage.calls, answer.usage.input_tokens, answer.usage.output_tokens) == (1, 1000, 50)
+    assert (answer.usage.calls, answer.usage.tokens.input, answer.usage.tokens.output) == (1, 1000, 50)
     assert len(provider.received) == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from contracts.errors import JudgeError, JudgeMalformed, JudgeUnavailable
-from contracts.judging import JudgeFailure, Verdict
+from contracts.judging import Allowance, JudgeFailure, Verdict
 from reward_adapters.base import REWARD
 from reward_adapters.vlm.failures import retry_after
 from workers.judging import Bench
@@ -48,14 +48,14 @@ async def failure(provider: Provider, **settings: str) -> JudgeError:
 async def test_a_choice_is_read_however_it_is_wrapped(provider: Provider, fault: str, schema_mode: str) -> None:
     answer = await verdict(provider, reds(*LEVELS), model=fault, schema_mode=schema_mode)
     assert (answer.scores, answer.usage.calls) == (CHOSEN, 1)
-    assert answer.usage.input_tokens == (0 if fault.startswith("usage") else 1000)
+    assert answer.usage.tokens.input == (0 if fault.startswith("usage") else 1000)
 
 
 @pytest.mark.parametrize("fault", MALFORMED)
 async def test_a_malformed_answer_is_corrected_once_in_the_same_conversation(provider: Provider, fault: str) -> None:
     answer = await verdict(provider, reds(*LEVELS), model=f"once:{fault}")
     assert answer.scores == CHOSEN
-    assert (answer.usage.calls, answer.usage.input_tokens, answer.usage.output_tokens) == (2, 2000, 100)
+    assert (answer.usage.calls, answer.usage.tokens.input, answer.usage.tokens.output) == (2, 2000, 100)
     first, second = provider.received
     assert second["messages"][:2] == first["messages"]
     said, correction = (message["content"] for message in second["messages"][2:])
@@ -69,12 +69,12 @@ async def test_malformed_twice_is_a_failure_that_says_why_and_counts_both(provid
     error = await failure(provider, model=fault)
     assert isinstance(error, JudgeMalformed)
     assert MALFORMED[fault][1] in str(error)
-    assert (error.usage.calls, error.usage.input_tokens, len(provider.received)) == (2, 2000, 2)
+    assert (error.usage.calls, error.usage.tokens.input, len(provider.received)) == (2, 2000, 2)
 
 
 async def test_a_job_with_a_cap_on_its_calls_gets_no_correction_beyond_it(provider: Provider) -> None:
     with pytest.raises(JudgeMalformed):
-        await verdict(provider, reds(*LEVELS), model="once:empty", asked={"attempts": 1})
+        await verdict(provider, reds(*LEVELS), model="once:empty", asked={"allowance": Allowance(calls=1)})
     assert len(provider.received) == 1
 
 
@@ -84,12 +84,14 @@ async def test_every_other_failure_has_its_type_and_says_what_to_do(provider: Pr
     code, words = LOST[fault][1:]
     assert (error.code, error.usage.calls, len(provider.received)) == (code, 1, 1)
     assert words in str(error)
-    assert error.retryable == (code in ("judge_unavailable", "judge_malformed"))
+    assert error.retryable == (
+        code in ("judge_unavailable", "judge_rate_limited", "judge_malformed") and fault != "cut"
+    )
 
 
 async def test_what_a_refusal_cost_is_kept(provider: Provider) -> None:
-    assert (await failure(provider, model="refusal")).usage.input_tokens == 1000
-    assert (await failure(provider, model="cut")).usage.output_tokens == 50
+    assert (await failure(provider, model="refusal")).usage.tokens.input == 1000
+    assert (await failure(provider, model="cut")).usage.tokens.output == 50
 
 
 async def test_when_to_come_back_is_passed_on(provider: Provider) -> None:
@@ -110,7 +112,7 @@ def test_when_to_come_back_may_be_a_date_and_nonsense_is_none() -> None:
 
 async def test_a_wrong_key_an_unknown_model_and_no_server_are_said_with_the_fix(provider: Provider) -> None:
     wrong = await failure(provider, api_key="sk-wrong-9876543210")
-    assert (wrong.code, wrong.retryable) == ("judge_failed", False)
+    assert (wrong.code, wrong.retryable) == ("judge_misconfigured", False)
     assert "check MAXWELL_JUDGE_OPENAI_API_KEY" in str(wrong)
     assert "3210" not in str(wrong)
     unknown = await failure(provider, model="gpt-0")
@@ -148,8 +150,10 @@ async def test_the_worker_counts_every_call_and_token_and_never_logs_the_key(pro
         with capture_logs() as logs:
             answer = await Bench({"openai": judge}).answer(ask(judge.card, 4), reds(*LEVELS))
     assert isinstance(answer, JudgeFailure)
-    assert (answer.code, answer.usage.calls, answer.usage.input_tokens) == ("judge_malformed", 6, 6000)
-    assert len(provider.received) == 6
+    assert (answer.code, answer.usage.calls, answer.usage.tokens.input) == ("judge_malformed", 2, 2000), (
+        "repaired once, and never asked again"
+    )
+    assert len(provider.received) == 2
     assert logs[-1]["event"] == "judge failed"
     assert KEY not in str(logs) + answer.detail
 
@@ -183,5 +187,5 @@ async def test_the_worker_comes_back_when_the_server_says(provider: Provider) ->
         began = datetime.now(UTC)
         answer = await Bench({"openai": judge}).answer(ask(judge.card, 4), reds(*LEVELS))
     assert not isinstance(answer, Verdict)
-    assert (answer.code, len(provider.received)) == ("judge_unavailable", 3)
+    assert (answer.code, len(provider.received)) == ("judge_rate_limited", 3)
     assert datetime.now(UTC) - began >= timedelta(milliseconds=600)

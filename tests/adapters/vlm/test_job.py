@@ -51,9 +51,9 @@ async def test_a_truthful_model_makes_pictures_redder(
         assert gain > 0
         assert job.result is not None
         assert job.result.preference == "result"
-        assert job.usage.judge_failures == 0
-        assert job.usage.input_tokens == 1000 * job.usage.judge_calls
-    assert len(provider.received) == sum(job.usage.judge_calls for job, _ in answers)
+        assert job.usage.judge.failures == 0
+        assert job.usage.judge.tokens.input == 1000 * job.usage.judge.calls
+    assert len(provider.received) == sum(job.usage.judge.calls for job, _ in answers)
 
 
 async def test_a_model_that_takes_the_first_steers_to_nowhere(
@@ -70,5 +70,5 @@ async def test_of_a_model_that_always_refuses_no_verdict_is_made_up_and_every_ca
     for job, _ in await drawn(redis, tmp_path, provider, model="refusal"):
         assert job.error is not None
         assert (job.state, job.error.code) == (JobState.FAILED, "judge_refused")
-        assert job.usage.judge_failures == job.usage.judge_calls > 0
-        assert job.usage.input_tokens == 1000 * job.usage.judge_calls
+        assert job.usage.judge.failures == job.usage.judge.calls > 0
+        assert job.usage.judge.tokens.input == 1000 * job.usage.judge.calls

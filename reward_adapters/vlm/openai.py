@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import JudgeMalformed, JudgeRefused
-from contracts.judging import JudgeCard, JudgeUsage, Tokens
+from contracts.judging import JudgeUsage, Tokens
 
 from ..base import Environment, JudgeSetupError
+from .building import vlm_judge
 from .conversation import Conversation, Reply
 from .judge import VlmJudge
-from .settings import OpenAISettings, read_settings
-from .showing import PICTURE_SIZE, Part
+from .settings import OpenAISettings, check_key, check_url, read_settings
+from .showing import Part
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 OPENAI, LOCAL = "MAXWELL_JUDGE_OPENAI_", "MAXWELL_JUDGE_LOCAL_VLM_"
-SECONDS_PER_ASK = 3.0
 
 
 def judge(environment: Environment) -> VlmJudge:
@@ -34,7 +34,7 @@ def judge(environment: Environment) -> VlmJudge:
         "model": f"set {OPENAI}MODEL to the name of a model that sees pictures",
         "api_key": f"set {OPENAI}API_KEY, or OPENAI_API_KEY, to a key of your provider",
     }
-    settings = read_settings("openai", OPENAI, environment, usual, fixes)
+    settings = read_settings(OpenAISettings, "openai", OPENAI, environment, usual, fixes)
     return _built(
         "openai", OPENAI, settings, "Asks a vision-language model at OpenAI, or at a provider of its protocol."
     )
@@ -47,27 +47,20 @@ def local_judge(environment: Environment) -> VlmJudge:
         "base_url": f"set {LOCAL}BASE_URL to the address of vLLM, SGLang, Ollama or llama.cpp, like http://127.0.0.1:8001/v1",
         "model": f"set {LOCAL}MODEL to the name of the model that the server runs",
     }
-    settings = read_settings("local-vlm", LOCAL, environment, usual, fixes)
+    settings = read_settings(OpenAISettings, "local-vlm", LOCAL, environment, usual, fixes)
     return _built("local-vlm", LOCAL, settings, "Asks a vision-language model on a server of your own.")
 
 
 def _built(name: str, prefix: str, settings: OpenAISettings, description: str) -> VlmJudge:
+    key = settings.api_key.get_secret_value()
+    check_key(name, prefix, key)
+    check_url(name, prefix, settings.base_url)
     try:
         from openai import AsyncOpenAI  # noqa: PLC0415 - half a second, and only for who has set it up
     except ImportError as error:
         raise JudgeSetupError(f"the judge {name!r} needs the openai SDK: pip install 'maxwell[vlm]'.") from error
-    client = AsyncOpenAI(api_key=settings.api_key.get_secret_value(), base_url=settings.base_url, max_retries=0)
-    card = JudgeCard(
-        name=name,
-        kind="selecting",
-        description=description,
-        objective="suits the scenario and shows the prompt, as the model sees it",
-        picture_size=PICTURE_SIZE,
-        max_pictures=settings.max_images if settings.mode == "separate" else 64,
-        seconds_per_ask=SECONDS_PER_ASK,
-    )
-    chat = OpenAIChat(name, prefix, settings, client)
-    return VlmJudge(card, chat, settings.mode, settings.selected, settings.max_images)
+    client = AsyncOpenAI(api_key=key, base_url=settings.base_url, max_retries=0)
+    return vlm_judge(name, description, settings, OpenAIChat(name, prefix, settings, client))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Settings of the judges that speak the OpenAI protocol, read from the environment a factory gets. It knows no SDK."""
+"""Settings of the judges that ask models, read from the environment a factory gets. It knows no SDK."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, ValidationError
@@ -10,60 +10,75 @@ from ..base import Environment, JudgeNotConfigured, JudgeSetupError
 from .showing import Mode
 
 
-class OpenAISettings(BaseModel):
-    """What an OpenAI-compatible server needs to be told, and how. Each is the environment's PREFIX + NAME."""
+class VlmSettings(BaseModel):
+    """What every judge that asks a model has to be told. Each is the environment's PREFIX + NAME."""
 
     model_config = ConfigDict(frozen=True)
 
     model: str = Field(min_length=1, description="The model's name, as the provider writes it.")
-    api_key: SecretStr
-    base_url: str = Field(description="With the version: http://127.0.0.1:8001/v1.")
-    schema_mode: Literal["json_schema", "json_object", "prompt"] = "json_schema"
-    token_param: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
     max_tokens: int = Field(2000, ge=50, description="Of one answer, thinking included.")
     max_images: int = Field(64, ge=2, description="Of one request; more candidates need the mode grid.")
-    temperature: float | None = Field(None, ge=0, description="Not sent by default: many models refuse it.")
-    detail: Literal["auto", "low", "high", "original"] | None = None
-    extra_body: Json[dict[str, Any]] = Field(default_factory=dict, description="JSON, added to each request.")
     mode: Mode = "separate"
     selected: int | None = Field(None, ge=1, description="How many to choose; by default half of the pictures.")
 
 
+class OpenAISettings(VlmSettings):
+    """What an OpenAI-compatible server needs to be told besides, and how."""
+
+    api_key: SecretStr
+    base_url: str = Field(description="With the version: http://127.0.0.1:8001/v1.")
+    schema_mode: Literal["json_schema", "json_object", "prompt"] = "json_schema"
+    token_param: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    temperature: float | None = Field(None, ge=0, description="Not sent by default: many models refuse it.")
+    detail: Literal["auto", "low", "high", "original"] | None = None
+    extra_body: Json[dict[str, Any]] = Field(default_factory=dict, description="JSON, added to each request.")
+
+
+Settings = TypeVar("Settings", bound=VlmSettings)
+
+
 def read_settings(
-    judge: str, prefix: str, environment: Environment, usual: Mapping[str, str], fixes: Mapping[str, str]
-) -> OpenAISettings:
+    kind: type[Settings],
+    judge: str,
+    prefix: str,
+    environment: Environment,
+    usual: Mapping[str, str],
+    fixes: Mapping[str, str],
+) -> Settings:
     """The settings under the prefix, `usual` where they are not set; `fixes` says of each missing one what to do.
 
     Raises JudgeNotConfigured where none is set at all, and JudgeSetupError where one is missing or wrong; no error shows a key.
     """
     given = {
         name: value.strip()
-        for name in OpenAISettings.model_fields
+        for name in kind.model_fields
         if (value := environment.get(prefix + name.upper(), "")).strip()
     }
     values = {**usual, **given}
     for name, fix in fixes.items():
         if name not in values:
-            kind = JudgeSetupError if given else JudgeNotConfigured
-            raise kind(f"the judge {judge!r} is not configured: {fix}.")
+            wrong = JudgeSetupError if given else JudgeNotConfigured
+            raise wrong(f"the judge {judge!r} is not configured: {fix}.")
     try:
-        settings = OpenAISettings.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
-        wrong = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        name = f"{prefix}{str(wrong['loc'][0]).upper()}"
-        raise JudgeSetupError(f"the judge {judge!r} is misconfigured: {name}: {wrong['msg']}.") from None
-    _check(judge, prefix, settings)
-    return settings
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        name = f"{prefix}{str(first['loc'][0]).upper()}"
+        raise JudgeSetupError(f"the judge {judge!r} is misconfigured: {name}: {first['msg']}.") from None
 
 
-def _check(judge: str, prefix: str, settings: OpenAISettings) -> None:
-    key = settings.api_key.get_secret_value()
+def check_key(judge: str, prefix: str, key: str) -> None:
+    """Raises JudgeSetupError for a key that no HTTP header could carry; the sentence does not show it."""
     if not (key.isascii() and key.isprintable() and " " not in key):
         raise JudgeSetupError(
             f"the judge {judge!r} is misconfigured: its API key has characters no key has: set {prefix}API_KEY anew."
         )
+
+
+def check_url(judge: str, prefix: str, base_url: str) -> None:
+    """Raises JudgeSetupError for what is no address of a server."""
     try:
-        url = urlsplit(settings.base_url)
+        url = urlsplit(base_url)
         good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
     except ValueError:  # a port that is no number, for one
         good = False

@@ -1,6 +1,6 @@
 """Does the judge's score rise? The steered picture against the plain one, ten fixed seeds a judge, through the whole service.
 
-  python -m bench.seeds [--judges local-score,colorfulness,local] [--candidates 8] [--steps 16] [--out bench-output]
+  python -m bench.seeds [--judges local-score,colorfulness,local] [--candidates 8] [--steps 16] [--lookahead denoise] [--out bench-output]
 Writes a sheet a judge: the plain picture above, the steered one below.
 """
 
@@ -25,19 +25,23 @@ def main() -> None:
     parser.add_argument("--judges", default="local-score,colorfulness,local")
     parser.add_argument("--candidates", type=int, default=8)
     parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--lookahead", help="denoise, consistency; by default the service's choice")
     parser.add_argument("--out", type=Path, default=Path("bench-output"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with service() as running:
         for judge in given.judges.split(","):
             bodies = [
-                running.body(prompt, judge, seed, candidates=given.candidates, steps=given.steps)
+                running.body(
+                    prompt, judge, seed, candidates=given.candidates, steps=given.steps, lookahead=given.lookahead
+                )
                 for seed, prompt in enumerate(PROMPTS)
             ]
             jobs = running.finished([running.client.submit(body) for body in bodies])
-            print(f"{judge}, K={given.candidates}, T={given.steps}")
+            print(f"{judge}, K={given.candidates}, T={given.steps}, lookahead {given.lookahead or 'of the service'}")
             print("\n".join(_line(job) for job in jobs))
-            print(f"rose: {sum(_rise(job) > 0 for job in jobs)} of {len(jobs)}", flush=True)
+            mean = sum(_rise(job) for job in jobs) / len(jobs)
+            print(f"rose: {sum(_rise(job) > 0 for job in jobs)} of {len(jobs)}, by {mean:+.4f} on average", flush=True)
             _sheet(running, jobs).save(given.out / f"seeds-{judge}.png")
 
 

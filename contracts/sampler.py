@@ -28,9 +28,13 @@ class PresetDefaults(Contract):
 PRESETS: dict[Preset, PresetDefaults] = {
     # Below a noise level of 0.3 candidates differ in texture only.
     "fast": PresetDefaults(stop_sigma=0.3, solver="dpmpp_2m", lookahead="denoise"),
-    # The look-ahead is the consistency network where the model has one.
     "paper": PresetDefaults(stop_sigma=0.11, solver="heun", lookahead="ode:4"),
 }
+
+
+def usual_lookahead(preset: Preset, leaps: bool) -> str:
+    """The look-ahead of a request that names none: the model's consistency network where that leaps to the job's own picture."""
+    return "consistency" if leaps else PRESETS[preset].lookahead
 
 
 class SamplerSpec(Contract):
@@ -41,7 +45,7 @@ class SamplerSpec(Contract):
     )
     preset: Preset = Field(
         "fast",
-        description="fast: ancestral candidates with the network's own preview, candidates + 1 network rows a step. "
+        description="fast: ancestral candidates, previewed in one call each, candidates + 1 calls a step. "
         "paper: Heun SDE candidates with a look-ahead, as published.",
     )
     candidates: int = Field(8, ge=2, le=64, description="K, the candidate pictures proposed at each step.")
@@ -56,7 +60,9 @@ class SamplerSpec(Contract):
     beta: float | None = Field(None, ge=0.0, le=1.0, description="Noise of the reverse SDE (preset paper).")
     eta: float | None = Field(None, ge=0.0, le=1.0, description="Share of ancestral noise (preset fast); 0 is the ODE.")
     lookahead: Lookahead | None = Field(
-        None, description="How a candidate is previewed: denoise, ode:n (n network calls) or consistency."
+        None,
+        description="How a candidate is previewed: denoise (the network's own x0), ode:n (n network calls) or consistency (one leap "
+        "of the model's consistency network, the default where it has one for the job's guidance and no negative prompt is given).",
     )
     stop_sigma: float | None = Field(
         None,
@@ -81,6 +87,8 @@ class SamplerSpec(Contract):
             raise ValueError("beta belongs to the preset paper; the preset fast uses eta")
         if self.preset == "paper" and self.eta is not None:
             raise ValueError("eta belongs to the preset fast; the preset paper uses beta")
-        if self.preset == "fast" and self.lookahead not in (None, "denoise"):
-            raise ValueError("the preset fast previews with the network's own x0 (lookahead denoise)")
+        if self.preset == "fast" and self.lookahead not in (None, "denoise", "consistency"):
+            raise ValueError(
+                "the preset fast previews in one call: lookahead denoise (the network's own x0) or consistency"
+            )
         return self

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from . import WEIGHTS
-from .quantization import fill
+from .low_rank import merge
+from .quantization import fill, load
 
 
 def load_unet(folder: Path = WEIGHTS, dtype: torch.dtype = torch.float32) -> Any:
@@ -19,6 +20,14 @@ def load_unet(folder: Path = WEIGHTS, dtype: torch.dtype = torch.float32) -> Any
         unet: Any = UNet2DConditionModel.from_config(config)
     fill(unet, folder / "unet", dtype)
     return unet.eval().requires_grad_(False)
+
+
+def load_consistency_unet(folder: Path = WEIGHTS, dtype: torch.dtype = torch.float32) -> Any:
+    """The consistency network: the denoiser with a low-rank change of its weights. One call without guidance leaps to the picture
+    that the ODE with guidance 3 ends at (Song et al. 2023)."""
+    unet = load_unet(folder)
+    merge(unet, load(folder / "consistency"))
+    return unet.to(dtype)
 
 
 def load_autoencoder(folder: Path = WEIGHTS) -> Any:

@@ -13,12 +13,15 @@ REPAIR = "in a checkout, git checkout -- embedded/weights restores it"
 _SMALL = 4096  # elements; below this nothing is gained
 
 
-def quantize(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict as it is stored: int8 rows with `name::scale` beside them, float16 or float32 for the rest."""
+def quantize(weights: dict[str, Tensor], small: int = _SMALL) -> dict[str, Tensor]:
+    """The state dict as it is stored: int8 rows with `name::scale` beside them, float16 or float32 for the rest.
+
+    Matrices of at most `small` elements are part of the rest.
+    """
     stored: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         w = tensor.detach().float().cpu()
-        if w.dim() < 2 or w.numel() <= _SMALL:
+        if w.dim() < 2 or w.numel() <= small:
             stored[name] = w.half() if w.numel() > _SMALL else w.contiguous()
             continue
         scale = w.flatten(1).abs().amax(1).clamp_min(1e-8) / 127

@@ -5,7 +5,7 @@ import math
 from contracts.jobs import Estimate, JobSpec
 from contracts.judging import NO_CALL, JudgeCard, JudgeKind, JudgeUsage
 from contracts.models import ModelCard
-from contracts.sampler import PRESETS, SamplerSpec
+from contracts.sampler import PRESETS, SamplerSpec, usual_lookahead
 
 RHO = 7.0
 CHECKED: dict[JudgeKind, int] = {"scoring": 1, "selecting": 2}  # pictures of the ask that checks z*
@@ -33,10 +33,9 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
     comparison = _comparison(spec, judge)
     if spec.budget.allowance.after(spent).covers(comparison):
         spent = spent.plus(comparison)
-    rows = _own_rows(sampler, model, guided, checks)
+    rows = _own_rows(spec, model, guided, checks)
     if sampler.method != "pf_ode":  # whose picture is its own baseline
         rows += _ode_rows(sampler, sampler.steps)
-    rows *= 1 if sampler.guidance == 1.0 else 2
     return Estimate(
         network_rows=rows,
         judge_calls=spent.calls,
@@ -61,29 +60,30 @@ def steered_steps(sampler: SamplerSpec, model: ModelCard) -> int:
     return sum(sigma > stop for sigma in reached)
 
 
-def _own_rows(sampler: SamplerSpec, model: ModelCard, guided: int, checks: bool) -> int:
-    """The rows of the job's own picture, guidance not doubled."""
+def _own_rows(spec: JobSpec, model: ModelCard, guided: int, checks: bool) -> int:
+    """The network rows of the job's own picture."""
+    sampler, one = spec.sampler, _rows_a_call(spec.sampler)
     tail = _ode_rows(sampler, sampler.steps - guided)
     if sampler.method == "best_of_n":
         return sampler.candidates * tail
     if guided == 0:
         return tail
-    paper = sampler.preset == "paper"
-    look = sampler.lookahead or (_paper_lookahead(model) if paper else "denoise")
-    look_rows = int(look.removeprefix("ode:")) if look.startswith("ode:") else 1
-    move_rows = 1 if paper else 0  # Heun's second slope; an ancestral step needs none
-    if look == "denoise":
+    move = one if sampler.preset == "paper" else 0  # Heun's second slope; an ancestral step needs none
+    usual = usual_lookahead(sampler.preset, model.leaps(sampler.guidance, spec.negative_prompt))
+    lookahead = sampler.lookahead or usual
+    if lookahead == "denoise":
         # The preview of z* is the x0 that the next step begins with: only the first step pays for its own, and the tail not.
-        return guided * (sampler.candidates + 1) * (move_rows + 1) + tail
-    star_rows = move_rows + (look_rows if checks else 0)
-    return guided * (1 + sampler.candidates * (move_rows + look_rows) + star_rows) + tail
+        return guided * (sampler.candidates + 1) * (move + one) + tail
+    look = 1 if lookahead == "consistency" else int(lookahead.removeprefix("ode:")) * one  # a leap is not guided
+    star = move + (look if checks else 0)
+    return guided * (one + sampler.candidates * (move + look) + star) + tail
 
 
 def _ode_rows(sampler: SamplerSpec, steps: int) -> int:
-    """The rows of the last `steps` steps of the plain ODE: Heun asks twice, but once at the step to sigma 0."""
+    """The network rows of the last `steps` steps of the plain ODE: Heun asks twice, but once at the step to sigma 0."""
     solver = sampler.solver or PRESETS[sampler.preset].solver
-    return steps if solver == "dpmpp_2m" else max(0, 2 * steps - 1)
+    return _rows_a_call(sampler) * (steps if solver == "dpmpp_2m" else max(0, 2 * steps - 1))
 
 
-def _paper_lookahead(model: ModelCard) -> str:
-    return "consistency" if model.has_consistency else PRESETS["paper"].lookahead
+def _rows_a_call(sampler: SamplerSpec) -> int:
+    return 1 if sampler.guidance == 1.0 else 2

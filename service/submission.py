@@ -28,10 +28,8 @@ def resolve(request: JobRequest, model: ModelCard, judge: JudgeCard) -> JobSpec:
     for name in ("prompt", "negative_prompt", "scenario_text"):
         if _CONTROL.search(getattr(request, name) or ""):
             raise RequestRefused(f"{name} holds control characters, which no model reads: remove them", f"/{name}")
-    if request.sampler.lookahead == "consistency" and not model.has_consistency:
-        raise RequestRefused(
-            f"the model {model.name} has no consistency model beside it: choose another lookahead", "/sampler/lookahead"
-        )
+    if request.sampler.lookahead == "consistency":
+        _check_leap(request, model)
     if request.sampler.method != "pf_ode" and request.sampler.candidates > judge.max_pictures:
         raise RequestRefused(
             f"the judge {judge.name} looks at most at {judge.max_pictures} pictures at once: ask for fewer candidates",
@@ -67,6 +65,21 @@ def resolve(request: JobRequest, model: ModelCard, judge: JudgeCard) -> JobSpec:
         created_at=created,
         deadline=created + timedelta(seconds=request.budget.seconds) if request.budget.seconds else None,
     )
+
+
+def _check_leap(request: JobRequest, model: ModelCard) -> None:
+    scale = model.consistency_guidance
+    if scale is None:
+        raise RequestRefused(
+            f"the model {model.name} has no consistency network beside it: choose another lookahead",
+            "/sampler/lookahead",
+        )
+    if not model.leaps(request.sampler.guidance, request.negative_prompt):
+        raise RequestRefused(
+            f"the consistency network of {model.name} has guidance {scale:g} and no negative prompt built in: ask for these, or "
+            "choose another lookahead",
+            "/sampler/lookahead",
+        )
 
 
 def find_model(name: str, offered: Mapping[str, ModelCard]) -> ModelCard:

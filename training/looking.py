@@ -24,44 +24,68 @@ SHEET = [
 HIGHEST, LOWEST, RHO = 75.0, 0.04, 7  # sigmas of the sheets' sampler
 
 
+class GuidedDenoiser:
+    """D(x; sigma) of a v-predicting UNet with classifier-free guidance, in variance-exploding coordinates."""
+
+    def __init__(self, unet: Any, device: str, guidance: float) -> None:
+        self._unet, self._guidance = unet, guidance
+        self._null = TextEncoder(device=device)([""]).states
+        self._log_sigmas = SIGMAS.log().float().to(device)
+
+    def __call__(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
+        """x0 [n, 4, 32, 32] of x at one sigma, with text states [n, 24, 384]."""
+        both = torch.cat([states, self._null.expand_as(states)])
+        v_said, v_null = self.v(torch.cat([x, x]), sigma.expand(2 * len(x)), both).chunk(2)
+        return x0_of(x, sigma.expand(len(x)), v_null + self._guidance * (v_said - v_null))
+
+    def v(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
+        """The network's answer to x at sigma [n], float32."""
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+            answer = self._unet(x / _rows((sigma**2 + 1).sqrt()), self._level(sigma), states, return_dict=False)[0]
+        return answer.float()  # type: ignore[no-any-return]
+
+    def _level(self, sigma: Tensor) -> Tensor:
+        """Where sigmas lie among the schedule's, as a fraction between two of them."""
+        log_sigma = sigma.log()
+        k = torch.searchsorted(self._log_sigmas, log_sigma).clamp(1, LEVELS - 1)
+        below = self._log_sigmas[k - 1]
+        return (k - 1 + (log_sigma - below) / (self._log_sigmas[k] - below)).clamp(min=0)
+
+
+def x0_of(x: Tensor, sigma: Tensor, v: Tensor) -> Tensor:
+    """What v at x and sigma [n] says of the picture: x / (sigma² + 1) - v · sigma / sqrt(sigma² + 1)."""
+    q = sigma**2 + 1
+    return x / _rows(q) - v * _rows(sigma / q.sqrt())
+
+
+def _rows(number: Tensor) -> Tensor:
+    return number.view(-1, 1, 1, 1)
+
+
 class Sampler:
     """A denoiser with the autoencoder and the text encoder it needs: Heun on Karras levels (EDM, algorithm 1), guided."""
 
     def __init__(self, unet: Any, device: str) -> None:
         self._unet, self._device = unet, device
         self._vae, self._encoder = load_autoencoder().to(device), TextEncoder(device=device)
-        self._log_sigmas = SIGMAS.log().float().to(device)
 
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str], noise: Tensor, guidance: float = 3.0, steps: int = 18) -> Tensor:
         """Pictures [n, 3, 128, 128] in -1..1 of n prompts from unit noise [n, 4, 32, 32]."""
-        said = self._encoder(prompts).states
-        states = torch.cat([said, self._encoder([""]).states.expand_as(said)])
-
-        def denoised(x: Tensor, sigma: Tensor) -> Tensor:
-            norm = (sigma**2 + 1).sqrt()
-            level = self._level(sigma).expand(2 * len(x))
-            with torch.autocast(torch.device(self._device).type, torch.bfloat16, enabled=x.is_cuda):
-                v = self._unet(torch.cat([x, x]) / norm, level, states, return_dict=False)[0]
-            v_said, v_null = v.float().chunk(2)
-            guided: Tensor = v_null + guidance * (v_said - v_null)
-            return x / norm**2 - guided * sigma / norm
-
+        states, denoised = self._encoder(prompts).states, GuidedDenoiser(self._unet, self._device, guidance)
         ramp = torch.linspace(0, 1, steps, device=self._device)
         sigmas = (HIGHEST ** (1 / RHO) + ramp * (LOWEST ** (1 / RHO) - HIGHEST ** (1 / RHO))) ** RHO
         x = noise.to(self._device) * sigmas[0]
         for here, to in pairwise([*sigmas, sigmas.new_zeros(())]):
-            slope = (x - denoised(x, here)) / here
+            slope = (x - denoised(x, here, states)) / here
             euler = x + (to - here) * slope
-            x = euler if to == 0 else x + (to - here) * (slope + (euler - denoised(euler, to)) / to) / 2
-        pictures: Tensor = self._vae.decoder(x / float(self._vae.config.scaling_factor))
-        return pictures
+            x = euler if to == 0 else x + (to - here) * (slope + (euler - denoised(euler, to, states)) / to) / 2
+        return self.decode(x)
 
-    def _level(self, sigma: Tensor) -> Tensor:
-        """Where a sigma lies among the schedule's, as a fraction between two of them."""
-        k = torch.searchsorted(self._log_sigmas, sigma.log()).clamp(1, LEVELS - 1)
-        below = self._log_sigmas[k - 1]
-        return (k - 1 + (sigma.log() - below) / (self._log_sigmas[k] - below)).clamp(min=0)
+    def decode(self, x0: Tensor) -> Tensor:
+        """Pictures [n, 3, 128, 128] in -1..1 of latents."""
+        pictures: Tensor = self._vae.decoder(x0 / float(self._vae.config.scaling_factor))
+        return pictures
 
 
 def sample(

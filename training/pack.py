@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 from .concepts import common_name, learnt
 
 RECOLOURABLE = {"animals & nature", "food & drink", "travel & places", "objects", "activities", "symbols"}
+STRESS = 12
 WEIGHT = {"animals & nature": 2.0, "food & drink": 1.6, "smileys & emotion": 1.2}
 
 
@@ -33,9 +35,19 @@ class Entry:
 
 
 class Pack:
-    """The learnt part of the pack. `hold_out` leaves one style of every fourth concept out (for the scorer's figures)."""
+    """The learnt part of the pack. `hold_out` leaves one style of every fourth concept out (for the scorer's figures).
 
-    def __init__(self, folder: Path, *, hold_out: bool = False, only_held_out: bool = False) -> None:
+    `stressed`: names of concepts that shall be drawn STRESS times as often.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        hold_out: bool = False,
+        only_held_out: bool = False,
+        stressed: Collection[str] = (),
+    ) -> None:
         arrays = np.load(folder / "pictures.npz")
         concepts = json.loads((folder / "concepts.json").read_text())["concepts"]
         blob, offset = arrays["blob"].tobytes(), arrays["offset"]
@@ -49,10 +61,11 @@ class Pack:
             vivid = arrays["hue_conc"][i] > 0.85 and arrays["hue_frac"][i] > 0.5
             name = common_name(concept["name"])
             bare = concept["bare"] if concept["bare"] != concept["name"] else name
+            weight = WEIGHT.get(concept["group"], 1.0) * (STRESS if name in stressed else 1)
             self.entries.append(
                 Entry(
                     int(number), name, bare, concept["group"], int(style), float(arrays["hue"][i]),
-                    bool(vivid) and concept["group"] in RECOLOURABLE, WEIGHT.get(concept["group"], 1.0),
+                    bool(vivid) and concept["group"] in RECOLOURABLE, weight,
                 )
             )  # fmt: skip
             self._files.append(blob[offset[i] : offset[i + 1]])

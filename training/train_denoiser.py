@@ -43,6 +43,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--workers", type=int, default=14)
+    parser.add_argument("--stress", nargs="*", default=[], help="names to show more often, after they were added")
     parser.add_argument("--no-compile", action="store_true")
     return parser.parse_args()
 
@@ -154,7 +155,7 @@ def main() -> None:
     torch.manual_seed(0)
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.time()
-    cache = Cache(Pack(pack_folder(args.pack)), args.scenes, args.workers, device)
+    cache = Cache(Pack(pack_folder(args.pack), stressed=args.stress), args.scenes, args.workers, device)
     print(json.dumps({"cached": args.scenes, "seconds": round(time.time() - began, 1)}), flush=True)
     net = network(device, args.start)
     optimizer = Optimizer(net, betas=(0.9, 0.99), weight_decay=0.01, keep=KEEP)

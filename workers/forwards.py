@@ -49,7 +49,9 @@ class Pending:
 
     @property
     def guidance(self) -> float:
-        return self.binding.guidance if isinstance(self.ask, Denoise) else 1.0
+        """Its scale; 1 where there is nothing to guide: a decoder, and a consistency network, which has its scale built in."""
+        led = isinstance(self.ask, Denoise) and self.ask.network == "denoiser"
+        return self.binding.guidance if led else 1.0
 
     @property
     def cost(self) -> int:

@@ -3,7 +3,7 @@
 from contracts.jobs import JobSpec
 from contracts.judging import JudgeKind
 from contracts.models import ModelCard
-from contracts.sampler import PRESETS
+from contracts.sampler import PRESETS, usual_lookahead
 
 from .sampling import Params
 from .sampling.schedules import karras
@@ -12,7 +12,7 @@ from .sampling.schedules import karras
 def params_for(spec: JobSpec, card: ModelCard, shape: tuple[int, int, int], judge: JudgeKind) -> Params:
     """The numbers of a job's run. What the request leaves open is the preset's, the model's or the judge's choice."""
     sampler, usual = spec.sampler, PRESETS[spec.sampler.preset]
-    lookahead = "consistency" if sampler.preset == "paper" and card.has_consistency else usual.lookahead
+    lookahead = usual_lookahead(sampler.preset, card.leaps(sampler.guidance, spec.negative_prompt))
     return Params(
         sigmas=karras(sampler.steps, card.sigma_min, card.sigma_max),
         shape=shape,

@@ -25,7 +25,7 @@ def test_nothing_in_them_can_run() -> None:
 
 
 def test_every_network_is_there() -> None:
-    assert {path.parent.name for path in TENSORS} == {"scorer", "text_encoder", "unet", "vae"}
+    assert {path.parent.name for path in TENSORS} == {"consistency", "scorer", "text_encoder", "unet", "vae"}
 
 
 @pytest.mark.parametrize("path", TENSORS, ids=lambda path: f"{path.parent.name}/{path.name}")

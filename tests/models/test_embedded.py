@@ -13,6 +13,7 @@ from workers.models.latent_diffusion import LatentDiffusion
 from workers.sampling import METHODS, Ask, Denoise, Params, drive
 from workers.sampling.noise import noise
 from workers.sampling.schedules import karras
+from workers.sampling.solvers import ode_to_end
 
 SHAPE = (4, 32, 32)
 
@@ -88,7 +89,27 @@ def test_sizes_and_networks_that_it_does_not_have_are_refused(model: LatentDiffu
     assert refused.value.violations[0].pointer == "/height"
     x, sigma = rows(1, 1.0)
     with pytest.raises(ModelUnavailable, match="no consistency network"):
-        model.denoise(x, sigma, [model.encode("", "")], sigma, "consistency")
+        replace(model, consistency=None).denoise(x, sigma, [model.encode("", "")], sigma, "consistency")
+
+
+@pytest.mark.parametrize("sigma", [40.0, 8.0])
+def test_its_consistency_network_leaps_nearer_to_the_end_of_the_guided_ode_than_one_call_of_the_denoiser(
+    model: LatentDiffusion, sigma: float
+) -> None:
+    condition, one = model.encode("a red apple", ""), torch.ones(1, dtype=torch.float64)
+    x, level = rows(1, sigma)
+    guided = model.denoise(x, level, [condition], 3 * one, "denoiser")
+    leapt = model.denoise(x, level, [condition], one, "consistency")
+
+    def answer(ask: Ask[Any]) -> Tensor:
+        assert isinstance(ask, Denoise)
+        return model.denoise(ask.x, ask.sigma, [condition], 3 * one, "denoiser")
+
+    end = drive(ode_to_end(x, level[0], 16, model.card.sigma_min), answer)
+    distance = [
+        float((model.decode(one, False) - model.decode(end, False)).square().mean().sqrt()) for one in (guided, leapt)
+    ]
+    assert distance[1] < 0.8 * distance[0], distance
 
 
 def test_a_long_prompt_is_cut_and_says_so(model: LatentDiffusion) -> None:

@@ -49,6 +49,9 @@ def test_the_asks_of_a_fast_step_in_order() -> None:
         ({}, 1 + G * (K + 1) + 2 * (L - 1)),
         ({"check": "score"}, 1 + G * (K + 1) + 2 * (L - 1)),
         ({"weights": "rank", "solver": "dpmpp_2m"}, 1 + G * (K + 1) + (L - 1)),
+        # A leap for each candidate; each step begins with D(x; sigma), so that z* needs none.
+        ({"lookahead": "consistency"}, G * (1 + K) + 2 * L - 1),
+        ({"lookahead": "consistency", "check": "score"}, G * (1 + K + 1) + 2 * L - 1),
         # Heun's corrector and the preview for each candidate, both once more for z*.
         ({"preset": "paper"}, 1 + G * (2 * K + 2) + 2 * (L - 1)),
         # With its own look-ahead each step begins with D(x; sigma); z* is looked at only to be checked.

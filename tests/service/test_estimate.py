@@ -15,7 +15,7 @@ from workers.sampling import Scores
 from .by_hand import MODEL, SCORING, SELECTING
 
 SHAPE = (2, 4, 4)
-CONSISTENT = MODEL.model_copy(update={"has_consistency": True})
+CONSISTENT = MODEL.model_copy(update={"consistency_guidance": MODEL.guidance})
 PAPER = {"preset": "paper"}
 
 
@@ -38,7 +38,9 @@ def _spec(model: ModelCard, judge: JudgeCard, **body: object) -> JobSpec:
 
 
 @pytest.mark.parametrize("judge", [SELECTING, SCORING], ids=["selecting", "scoring"])
-@pytest.mark.parametrize("model", [MODEL, CONSISTENT], ids=["", "consistency"])
+@pytest.mark.parametrize(
+    ("model", "guidance"), [(MODEL, 1.0), (CONSISTENT, MODEL.guidance)], ids=["unguided", "guided, consistency"]
+)
 @pytest.mark.parametrize(
     "sampler",
     [
@@ -46,6 +48,7 @@ def _spec(model: ModelCard, judge: JudgeCard, **body: object) -> JobSpec:
         {"steps": 5, "candidates": 3},
         {"check": False},
         {"check": True},
+        {"lookahead": "denoise"},
         {"solver": "heun"},
         {"stop_sigma": 100.0},
         {"stop_sigma": 0.0},
@@ -60,8 +63,10 @@ def _spec(model: ModelCard, judge: JudgeCard, **body: object) -> JobSpec:
     ],
     ids=str,
 )
-def test_rows_and_asks_are_those_of_a_run(sampler: dict[str, object], model: ModelCard, judge: JudgeCard) -> None:
-    spec = _spec(model, judge, sampler=sampler | {"guidance": 1.0})
+def test_rows_and_asks_are_those_of_a_run(
+    sampler: dict[str, object], model: ModelCard, guidance: float, judge: JudgeCard
+) -> None:
+    spec = _spec(model, judge, sampler=sampler | {"guidance": guidance})
     params = params_for(spec, model, SHAPE, judge.kind)
     denoiser = gaussian(SHAPE, 1.0)
     own = World(denoiser.denoise, _selecting if judge.kind == "selecting" else _scoring)
@@ -69,7 +74,9 @@ def test_rows_and_asks_are_those_of_a_run(sampler: dict[str, object], model: Mod
     plain = World(denoiser.denoise)
     if spec.sampler.method != "pf_ode":
         plain.run("pf_ode", params)
-    rows = sum(rows for name, rows in own.asks + plain.asks if name in ("denoiser", "consistency"))
+    asks, led = own.asks + plain.asks, 1 if guidance == 1.0 else 2
+    rows = sum(led * rows for name, rows in asks if name == "denoiser")
+    rows += sum(rows for name, rows in asks if name == "consistency")
     asked = sum(name in ("candidates", "check") for name, _ in own.asks)
     expected = estimate(spec, model, judge)
     compared = 1 if judge.kind == "scoring" else 0 if spec.sampler.method == "pf_ode" else 2

@@ -19,7 +19,7 @@ CARD = Toy().card
 
 def params(judge: JudgeKind = "selecting", *, consistency: bool = False, **sampler: Any) -> Params:
     """The numbers of a run with these fields in its request."""
-    card = CARD.model_copy(update={"has_consistency": consistency})
+    card = CARD.model_copy(update={"consistency_guidance": CARD.guidance if consistency else None})
     return params_for(spec(sampler=SamplerSpec(**sampler), seed=11), card, (3, 32, 32), judge)
 
 
@@ -48,10 +48,13 @@ def test_the_paper_preset_takes_the_papers() -> None:
     [
         ({"preset": "paper"}, "consistency"),
         ({"preset": "paper", "lookahead": "ode:2"}, "ode:2"),
-        ({"preset": "fast"}, "denoise"),
+        ({"preset": "paper", "guidance": 7.0}, "ode:4"),
+        ({"preset": "fast"}, "consistency"),
+        ({"preset": "fast", "lookahead": "denoise"}, "denoise"),
+        ({"preset": "fast", "guidance": 7.0}, "denoise"),
     ],
 )
-def test_the_paper_preset_looks_ahead_by_the_consistency_network_where_there_is_one(
+def test_the_look_ahead_is_the_consistency_network_where_it_ends_where_the_job_does(
     sampler: dict[str, Any], lookahead: str
 ) -> None:
     assert params(consistency=True, **sampler).lookahead == lookahead

@@ -49,7 +49,8 @@ class Model(Protocol):
     ) -> Tensor:
         """x0 [rows, c, h, w] float64 = D(x; sigma) of x [rows, c, h, w] float64, one condition and one scale a row.
 
-        sigma [rows] within the card's range, guidance [rows]: 1 is unguided and costs one network row, any other scale two.
+        sigma [rows] within the card's range, guidance [rows]: 1 is unguided and costs one network row, any other scale two. The
+        network "consistency" has its scale built in and is asked with 1.
         Rows are independent: those of different jobs, noise levels and prompts share one forward. ModelUnavailable where
         the network "consistency" is asked of a model without one.
         """

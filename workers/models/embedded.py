@@ -20,10 +20,11 @@ def load_embedded(name: str, device_name: str | None) -> LatentDiffusion:
     device = best_device(device_name)
     dtype = best_dtype(device)
     with loading(name, str(WEIGHTS), "install the program again, or leave it out of MAXWELL_MODELS"):
-        from embedded.parts import load_autoencoder, load_unet  # noqa: PLC0415 - heavy
+        from embedded.parts import load_autoencoder, load_consistency_unet, load_unet  # noqa: PLC0415 - heavy
         from embedded.text import LENGTH, TextEncoder  # noqa: PLC0415
 
         unet = load_unet(dtype=dtype).to(device).to(memory_format=torch.channels_last)
+        consistency = load_consistency_unet(dtype=dtype).to(device).to(memory_format=torch.channels_last)
         autoencoder = load_autoencoder().to(device).to(memory_format=torch.channels_last)
         texts = TextEncoder(device=str(device))
     factor = float(autoencoder.config.scaling_factor)
@@ -50,10 +51,11 @@ def load_embedded(name: str, device_name: str | None) -> LatentDiffusion:
         sigma_min=max(0.03, prediction.sigma_min),
         sigma_max=prediction.sigma_max,
         guidance=GUIDANCE,
+        consistency_guidance=GUIDANCE,
         max_prompt_tokens=LENGTH - 2,  # beside the two that every text begins and ends with
         device=str(device),
     )
-    return LatentDiffusion(card, unet, prediction, encode_text, decode_latents, device, dtype, scale=4)
+    return LatentDiffusion(card, unet, prediction, encode_text, decode_latents, device, dtype, 4, consistency)
 
 
 def _timesteps() -> Timesteps:

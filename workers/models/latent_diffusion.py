@@ -29,6 +29,8 @@ class EncodedText:
 class LatentDiffusion:
     """Satisfies `base.Model`. `unet` is a UNet2DConditionModel on `device` in `dtype`; latents are `scale` times smaller than pictures.
 
+    consistency: a UNet of the same shape and prediction that leaps to the picture, for the look-ahead; None: there is none.
+
     encode_text: a text to its states; decode_latents: latents [n, c, h, w] float32 on the CPU to pictures [n, 3, H, W] in -1..1.
     """
 
@@ -40,6 +42,7 @@ class LatentDiffusion:
     device: torch.device
     dtype: torch.dtype
     scale: int
+    consistency: Any | None = None
 
     def latent_shape(self, width: int, height: int) -> tuple[int, int, int]:
         low, high, multiple = self.card.min_size, self.card.max_size, self.card.size_multiple
@@ -60,14 +63,15 @@ class LatentDiffusion:
     def denoise(
         self, x: Tensor, sigma: Tensor, conditions: Sequence[Condition], guidance: Tensor, network: Network
     ) -> Tensor:
-        if network == "consistency":
+        unet = self.unet if network == "denoiser" else self.consistency
+        if unet is None:
             raise ModelUnavailable(f"the model {self.card.name!r} has no consistency network: use another lookahead")
         led = (guidance != 1).nonzero()[:, 0]  # the rows that also need the answer to the negative prompt
         source = torch.cat([torch.arange(len(x)), led])
         texts = torch.stack([c.text for c in conditions] + [conditions[i].negative for i in led.tolist()])
 
         def network_of(x_in: Tensor, c_noise: Tensor) -> Tensor:
-            answers = self._forward(x_in[source], c_noise[source], texts)
+            answers = self._forward(unet, x_in[source], c_noise[source], texts)
             conditional, unconditional = answers[: len(x)], answers[len(x) :]
             return conditional.index_copy(0, led, guided(conditional[led], unconditional, guidance[led]))
 
@@ -79,14 +83,14 @@ class LatentDiffusion:
         return pictures.where(pictures.isfinite(), torch.nan).clamp(0, 1)
 
     def close(self) -> None:
-        self.unet = self.decode_latents = self.encode_text = None  # type: ignore[assignment]
+        self.unet = self.consistency = self.decode_latents = self.encode_text = None  # type: ignore[assignment]
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
-    def _forward(self, x_in: Tensor, c_noise: Tensor, texts: Tensor) -> Tensor:
+    def _forward(self, unet: Any, x_in: Tensor, c_noise: Tensor, texts: Tensor) -> Tensor:
         """The network's answer, float64 on the CPU."""
         rows = x_in.to(self.device, self.dtype, memory_format=torch.channels_last)
-        answer: Tensor = self.unet(rows, c_noise.to(self.device, torch.float32), texts, return_dict=False)[0]
+        answer: Tensor = unet(rows, c_noise.to(self.device, torch.float32), texts, return_dict=False)[0]
         return answer.to("cpu", torch.float64)
 
 

@@ -2,7 +2,8 @@
 
 At every step K noises make K candidates; the judge scores their clean previews; the noises are mixed by weights b_k into
 one z* that seeds the step. Two presets of the same loop: `paper` (Heun on the reverse SDE, ODE or consistency look-ahead) and
-`fast` (ancestral candidates, the network's own x0 as preview, which then serves the next step: K + 1 network rows a step).
+`fast` (ancestral candidates; as preview a leap of a consistency network, or the network's own x0, which then serves the next step:
+K + 1 calls a step either way).
 It knows no judge, no model and no schedule.
 """
 

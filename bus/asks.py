@@ -14,7 +14,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from contracts.errors import MaxwellError
-from contracts.judging import AskName, JudgeAnswer, JudgeAsk, JudgeFailure, JudgeUsage, Verdict
+from contracts.judging import NO_CALL, ONE_CALL, AskName, JudgeAnswer, JudgeAsk, JudgeFailure, JudgeUsage, Verdict
 
 from . import keys
 from .bell import Bell, wait
@@ -24,6 +24,7 @@ from .queue import LEASE, Queue, process_name
 
 LOOK_EVERY = timedelta(seconds=3)  # between looks where the bell is silent
 GRACE = timedelta(seconds=1)  # for the judge worker to say what it had cost until then
+SPARE = 8  # one in so many is fetched beyond those that are worked on
 MARGIN = timedelta(seconds=60)  # an ask's pictures outlive its deadline at most by this
 
 Answer = Verdict | JudgeFailure
@@ -56,7 +57,7 @@ class Asks:
         self._queues.clear()
         await self._resources.aclose()
 
-    async def ask(self, ask: JudgeAsk, pictures: Sequence[bytes]) -> Answer:
+    async def ask(self, ask: JudgeAsk, pictures: Sequence[bytes], lost: JudgeUsage = ONE_CALL) -> Answer:
         """The judge's answer, stored or new. Use it inside `async with Asks(…)`. Raises BusUnavailable.
 
         A failure `judge_unavailable` where the ask's deadline passes without an answer, `canceled` where the job's end was asked
@@ -74,14 +75,14 @@ class Asks:
                 if answer is not None:
                     return _answers.validate_json(answer)
                 if canceled:
-                    return await self._give_up(queue, ask, "canceled", "the job's end was asked for")
+                    return await self._give_up(queue, ask, lost, "canceled", "the job's end was asked for")
                 sent = pictures if missing else ()  # else they lie there by now
                 if missing:
                     continue
                 await queue.add(str(ask.name))
                 await wait(rung, min(left, LOOK_EVERY).total_seconds())
             late = f"the judge {ask.judge!r} gave no answer within its time"
-            return await self._give_up(queue, ask, "judge_unavailable", late)
+            return await self._give_up(queue, ask, lost, "judge_unavailable", late)
 
     async def serve(self, judges: Sequence[str], handler: JudgeHandler, *, concurrency: int) -> None:
         """Answer the asks to these judges, `concurrency` at a time for each, until cancelled; open asks then go to other workers.
@@ -91,7 +92,19 @@ class Asks:
         async with AsyncExitStack() as queues, asyncio.TaskGroup() as group:
             for judge in judges:
                 queue = await queues.enter_async_context(self._new_queue(judge))
-                group.create_task(queue.run(lambda name: self._answer(name, handler), room=concurrency))
+                work = self._with_slots(concurrency, lambda name: self._answer(name, handler))
+                group.create_task(queue.run(work, room=concurrency + concurrency // SPARE))
+
+    @staticmethod
+    def _with_slots(concurrency: int, work: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
+        """At most so many at a time. The queue refills a full room four times a second: the next ones are fetched before that."""
+        slots = asyncio.Semaphore(concurrency)
+
+        async def in_slot(name: str) -> None:
+            async with slots:
+                await work(name)
+
+        return in_slot
 
     async def _answer(self, full_name: str, handler: JudgeHandler) -> None:
         job, _, field = full_name.partition(":")
@@ -116,7 +129,7 @@ class Asks:
     def _new_queue(self, judge: str) -> Queue:
         return Queue(self._redis, f"judge-{judge}", lease=self._lease)
 
-    async def _give_up(self, queue: Queue, ask: JudgeAsk, code: str, detail: str) -> Answer:
+    async def _give_up(self, queue: Queue, ask: JudgeAsk, lost: JudgeUsage, code: str, detail: str) -> Answer:
         """Wait no longer: the answer, where it has come meanwhile, or the failure. What another worker has asked since stays up."""
         arguments: list[str | int] = [ask.name.job, _field(ask.name), self._name, ask.pictures]
         withdrawn, reached, answer = await self._withdraw(args=arguments)
@@ -124,7 +137,7 @@ class Asks:
             await queue.remove(str(ask.name))
         if answer is not None:
             return _answers.validate_json(answer)
-        return JudgeFailure(code=code, detail=detail, usage=JudgeUsage(calls=int(reached)))
+        return JudgeFailure(code=code, detail=detail, usage=lost if reached else NO_CALL)
 
 
 async def _typed_answer(handler: JudgeHandler, ask: JudgeAsk, pictures: list[bytes]) -> Answer:

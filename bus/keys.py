@@ -32,6 +32,16 @@ DEAD_LETTERS = "jobs:dead"  # stream of poison jobs, capped
 # Bells: they wake readers, the truth lies elsewhere. A lost ring costs one look more.
 BELL = "bell:%s"  # stream, capped; one for all job events, one for each process that waits for verdicts
 
+# Calls of judges to one account at a provider, named by its digest; see `bus.limits`.
+LIMITS = "limits:{%s}"  # hash: when the rates are free again, breaker, who is first in line
+LIMIT_LEASES = "limits:{%s}:leases"  # calls under way, sorted by when they count no more
+LIMIT_WAITING = "limits:{%s}:waiting"  # calls in line, sorted by when their process last looked
+LIMIT_TURN = "limits:{%s}:turn"  # list of jobs: one with calls in line stands there once
+LIMIT_LINE = "limits:{%s}:line:%s"  # list of calls of one job
+
+# What judges said, where the judge workers cache it: for MAXWELL_JUDGE_CACHE_SECONDS.
+CACHED_VERDICT = "verdict:%s"  # CachedVerdict as JSON; named by a digest of what the judge saw
+
 WORKERS = "workers"  # set of names; as long as one of them publishes
 CARD = "worker:%s"  # WorkerCard as JSON
 
@@ -39,6 +49,7 @@ RETENTION = timedelta(hours=24)
 IDEMPOTENCY_LIFE = timedelta(hours=24)
 BELL_LIFE = timedelta(hours=1)
 CARD_LIFE = timedelta(seconds=15)
+LIMIT_LIFE = timedelta(hours=1)  # after the last call
 
 EVENT_LIMIT = 2000
 BELL_LIMIT = 4096

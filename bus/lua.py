@@ -18,6 +18,7 @@ _LIMITS = {
     "BELL_SECONDS": int(keys.BELL_LIFE.total_seconds()),
     "DEAD_LETTER_LIMIT": keys.DEAD_LETTER_LIMIT,
     "IDEMPOTENCY_SECONDS": int(keys.IDEMPOTENCY_LIFE.total_seconds()),
+    "LIMIT_SECONDS": int(keys.LIMIT_LIFE.total_seconds()),
 }
 
 

@@ -83,7 +83,7 @@ def report(console: Console, job: JobView, paths: list[Path]) -> None:
     """Say what was saved and how it compares; lines as long as they are, so that paths can be copied."""
     for path in paths:
         console.print(Text.assemble("  ", str(path), "  ", (ARTIFACTS[path.name], "dim")), soft_wrap=True)
-    console.print(Text(verdict(job)), soft_wrap=True)
+    console.print(Text(f"{verdict(job)} {bill(job)}"), soft_wrap=True)
 
 
 def verdict(job: JobView) -> str:
@@ -106,6 +106,24 @@ def verdict(job: JobView) -> str:
     return (
         "; ".join(words) or "the judge gave no score"
     ) + f". {result.steered_steps} of {job.progress.steps} steps were steered."
+
+
+def bill(job: JobView) -> str:
+    """What the judge took, in one sentence: tokens and dollars where it has any."""
+    used = job.usage.judge
+    words = [f"The judge was called {_times(used.calls)}"]
+    if used.failures:
+        words.append(f"failed {_times(used.failures)}")
+    if used.tokens.input or used.tokens.output:
+        about = "about " if used.estimated else ""
+        words.append(f"read {about}{used.tokens.input:,} tokens and wrote {used.tokens.output:,}")
+    if used.usd is not None:
+        words.append(f"cost {'about ' if used.estimated else ''}${used.usd:.4f}")
+    return f"{', '.join(words)}."
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 @contextmanager

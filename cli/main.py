@@ -26,6 +26,9 @@ app = typer.Typer(
     "Example: `maxwell up`, then in another terminal `maxwell generate 'a red apple' --scenario teacher`.",
 )
 
+judges_app = typer.Typer()
+app.add_typer(judges_app, name="judges")
+
 
 def _say_version(wanted: bool) -> None:
     if wanted:
@@ -163,14 +166,39 @@ def jobs(
         )
 
 
-@app.command()
-def judges(url: Url = DEFAULT_URL, as_json: Json = False) -> None:
-    """List the judges that answer now.
+@judges_app.callback(invoke_without_command=True)
+def judges(context: typer.Context, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """List the judges that answer now, or try one with `maxwell judges test NAME`.
 
     Example: `maxwell judges`
     """
+    if context.invoked_subcommand is not None:
+        return
     with sentences(), Client(url) as client:
         show("Judges", ["name", "kind", "objective", "description"], client.list("/v1/judges"), as_json)
+
+
+@judges_app.command("test")
+def try_judge(
+    name: Annotated[str, typer.Argument(help="One that is installed here; its settings come from the environment.")],
+    seconds: Annotated[float, typer.Option("--timeout", help="Seconds it may take, retries included.", min=0.1)] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Ask one judge about two built-in pictures, a red apple and noise. No service is needed.
+
+    Says what it prefers, why, how long it took and what it cost. The status is 0 where it gave a verdict, whatever it prefers, and 1
+    where it gave none, with one sentence on what to do.
+
+    Example: `maxwell judges test local`
+    """
+    with sentences(needs="worker"):
+        from .judging import examine, report  # noqa: PLC0415 - only this command needs a judge's packages
+
+        trial = examine(name, seconds)
+    if as_json:
+        typer.echo(json.dumps(trial.as_json(), indent=2))
+    else:
+        report(Console(), trial)
 
 
 @app.command()

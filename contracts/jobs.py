@@ -151,8 +151,9 @@ class JudgeTotal(Contract):
     calls: int = 0
     failures: int = Field(0, description="Asks that came to no verdict, after the judge worker's own retries.")
     tokens: Tokens = Tokens()
-    estimated: bool = Field(False, description="Some of the tokens are our estimate: the provider did not say.")
-    usd: float | None = Field(None, description="None where the judge has no price.")
+    estimated: bool = Field(False, description="Some input or output is our estimate: the provider did not say.")
+    usd: float | None = Field(None, description="None where the judge has no price, or was not asked yet.")
+    cached: int = Field(0, description="Verdicts from the cache: they took no call.")
 
     @property
     def spent(self) -> JudgeUsage:
@@ -167,6 +168,7 @@ class JudgeTotal(Contract):
             tokens=self.tokens.plus(used.tokens),
             estimated=self.estimated or used.estimated,
             usd=add_usd(self.usd, used.usd),
+            cached=self.cached + used.cached,
         )
 
 
@@ -191,6 +193,7 @@ class Result(Contract):
         None,
         description="A selecting judge's blind choice, asked in both orders; tie: no preference, or its two answers disagree.",
     )
+    failure: str | None = Field(None, description="Why the judge did not compare them, where it was asked.")
     steered_steps: int = Field(0, description="Steps at which the judge's verdict moved the noise.")
 
 
@@ -271,8 +274,13 @@ class StepAudit(Contract):
         "was chosen over the best candidate.",
     )
     rationale: str | None = None
+    cached: bool = Field(False, description="The verdict came from the cache: nobody was asked.")
     failure: str | None = Field(
         None, description="Why the judge did not answer, where the step was not steered for it."
+    )
+    check_failure: str | None = Field(
+        None,
+        description="Why the judge did not check the mixed noise, where it was asked; the step was steered all the same.",
     )
     judge_seconds: float = 0.0
     epoch: int = 0

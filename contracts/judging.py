@@ -29,7 +29,9 @@ class AskName(Contract):
 
 
 class Tokens(Contract):
-    """Tokens of a model that judges. `input` includes `image`, those of the pictures; `output` includes its thinking."""
+    """Tokens of a model that judges. `output` includes its thinking; `input` includes `image`, those of the pictures, which is our
+    estimate where the provider does not tell them apart.
+    """
 
     input: int = Field(0, ge=0)
     output: int = Field(0, ge=0)
@@ -45,9 +47,10 @@ class JudgeUsage(Contract):
 
     calls: int = 1
     tokens: Tokens = Tokens()
-    estimated: bool = Field(False, description="Some of the tokens are our estimate: the provider did not say.")
+    estimated: bool = Field(False, description="Some input or output is our estimate: the provider did not say.")
     usd: float | None = None
     seconds: float = 0.0
+    cached: int = Field(0, ge=0, description="Verdicts from the cache: they took no call.")
 
     def plus(self, other: "JudgeUsage") -> "JudgeUsage":
         """Both together."""
@@ -57,6 +60,7 @@ class JudgeUsage(Contract):
             estimated=self.estimated or other.estimated,
             usd=add_usd(self.usd, other.usd),
             seconds=self.seconds + other.seconds,
+            cached=self.cached + other.cached,
         )
 
 
@@ -156,14 +160,15 @@ class CallCost(Contract):
     def usage(self, pictures: int, calls: int = 1) -> JudgeUsage:
         """What so many calls take that show so many pictures altogether."""
         image = self.tokens_per_picture * pictures
+        tokens = Tokens(
+            input=self.tokens.input * calls + image,
+            output=self.tokens.output * calls,
+            image=self.tokens.image * calls + image,
+        )
         return JudgeUsage(
             calls=calls,
-            tokens=Tokens(
-                input=self.tokens.input * calls + image,
-                output=self.tokens.output * calls,
-                image=self.tokens.image * calls + image,
-            ),
-            estimated=True,
+            tokens=tokens,
+            estimated=tokens != Tokens(),
             usd=None if self.usd is None else self.usd * calls + self.usd_per_picture * pictures,
         )
 
@@ -179,6 +184,12 @@ class JudgeCard(Contract):
     encoding: Literal["jpeg", "png"] = "jpeg"
     max_pictures: int = 64
     seconds_per_ask: float = Field(0.1, ge=0.0, description="For estimates.")
+    asks_at_once: int | None = Field(
+        None,
+        ge=1,
+        description="Asks that one worker gives it at a time: many for a judge that waits for somebody else's computer. None: as the "
+        "worker is set.",
+    )
     call: CallCost = CallCost()
     votes: int = Field(1, ge=1, description="Calls about the same pictures, each with its own order and labels.")
     rounds: int | None = Field(

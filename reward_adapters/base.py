@@ -20,7 +20,7 @@ from contracts.judging import JudgeAsk, JudgeCard, Verdict
 
 REWARD = 5.0  # of a chosen picture, and with a minus sign of one not chosen (Yeh et al., ICLR 2025, arXiv 2410.05760)
 MAX_PIXELS = 2**26  # 8192 x 8192, the largest picture a job may have
-_UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)
+UNREADABLE = (OSError, EOFError, SyntaxError, ValueError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
 class Judge(Protocol):
@@ -51,14 +51,19 @@ class JudgeNotConfigured(JudgeSetupError):
     """A judge that needs settings and has none here: nobody asked for it, so leaving it out is no cause for a warning."""
 
 
-def decode(picture: bytes) -> Image.Image:
-    """The RGB picture in PNG or JPEG bytes. Raises JudgeError where they hold none, or one of more than 8192 x 8192 pixels."""
+def decode(picture: bytes, least: int | None = None) -> Image.Image:
+    """The RGB picture in PNG or JPEG bytes. Raises JudgeError where they hold none, or one of more than 8192 x 8192 pixels.
+
+    Where `least` pixels a side are enough, a larger JPEG is decoded at a half, a quarter or an eighth of its size, in less time.
+    """
     try:
         with Image.open(io.BytesIO(picture), formats=("PNG", "JPEG")) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise JudgeError(f"a picture of {image.width} x {image.height} pixels is too large to be judged")
+            if least is not None:
+                image.draft("RGB", (least, least))
             return image.convert("RGB")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise JudgeError(
             f"{len(picture)} bytes sent as a picture hold no readable PNG or JPEG ({type(error).__name__}): nothing was judged"
         ) from error

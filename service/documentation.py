@@ -74,6 +74,16 @@ SUBMISSION_EXAMPLES: dict[str, Any] = {
             "metadata": {"order": "4711"},
         },
     },
+    "careful": {
+        "summary": "With a judge that may fail, or cost",
+        "value": {
+            "prompt": "a fox in the snow",
+            "scenario": "journalist",
+            "budget": {"judge_calls": 20},
+            "on_judge_failure": "skip",
+            "max_skipped_steps": 3,
+        },
+    },
 }
 _SPEC = JobSpec(
     id=EXAMPLE_ID, prompt="a red apple", negative_prompt="", scenario="teacher", scenario_text=SCENARIOS["teacher"].text,

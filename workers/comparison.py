@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from contracts.jobs import Result
-from contracts.judging import COMPARISON_ASKS, Verdict
+from contracts.judging import COMPARISON_ASKS, JudgeFailure, Verdict
 
 from .judge_desk import JudgeDesk
 
@@ -21,24 +21,32 @@ async def compare(desk: JudgeDesk, result: Tensor, baseline: Tensor | None, stee
     """A scoring judge scores both pictures [1, 3, H, W]; a selecting one is asked blind which it prefers, in both orders.
 
     Without a baseline the result is the plain picture itself: it is scored once, and no judge compares it with itself.
-    A judge that fails here leaves the comparison empty: the picture is finished all the same.
+    A judge that fails here leaves the comparison empty, but for why: the picture is finished all the same.
     """
     if desk.card.kind == "scoring":
         return await _scored(desk, [result] if baseline is None else [result, baseline], steered)
     if baseline is None or not desk.affords("preference", 2, COMPARISON_ASKS["selecting"]):
         return Result(steered_steps=steered)
     both = torch.cat([result, baseline])
-    first, second = await asyncio.gather(_verdict(desk, "preference", both), _verdict(desk, "preference", both.flip(0)))
-    measured = first.measured if first and first.measured else (None, None)
-    preference = preferred(first, second) if first and second else None
-    return Result(score=measured[0], baseline_score=measured[1], preference=preference, steered_steps=steered)
+    first, second = await asyncio.gather(_asked(desk, "preference", both), _asked(desk, "preference", both.flip(0)))
+    measured = first.measured if isinstance(first, Verdict) and first.measured else (None, None)
+    preference = preferred(first, second) if isinstance(first, Verdict) and isinstance(second, Verdict) else None
+    return Result(
+        score=measured[0],
+        baseline_score=measured[1],
+        preference=preference,
+        failure=_failure(first) or _failure(second),
+        steered_steps=steered,
+    )
 
 
 async def _scored(desk: JudgeDesk, pictures: list[Tensor], steered: int) -> Result:
     """The scores of result and baseline, or the one of both."""
-    verdict = await _verdict(desk, "final", torch.cat(pictures)) if desk.affords("final", len(pictures)) else None
-    scores = verdict.scores if verdict else (None,)
-    return Result(score=scores[0], baseline_score=scores[-1], steered_steps=steered)
+    if not desk.affords("final", len(pictures)):
+        return Result(steered_steps=steered)
+    answer = await _asked(desk, "final", torch.cat(pictures))
+    scores = answer.scores if isinstance(answer, Verdict) else (None,)
+    return Result(score=scores[0], baseline_score=scores[-1], failure=_failure(answer), steered_steps=steered)
 
 
 def preferred(first: Verdict, second: Verdict) -> Preference:
@@ -53,9 +61,12 @@ def _better(scores: tuple[float | None, ...]) -> Preference:
     return "tie" if result == baseline else "result" if result > baseline else "baseline"
 
 
-async def _verdict(desk: JudgeDesk, kind: Literal["final", "preference"], pictures: Tensor) -> Verdict | None:
+async def _asked(desk: JudgeDesk, kind: Literal["final", "preference"], pictures: Tensor) -> Verdict | JudgeFailure:
     answer = await desk.ask(kind, pictures)
-    if isinstance(answer, Verdict):
-        return answer
-    log.warning("no comparison", job=desk.spec.id, code=answer.code, reason=answer.detail)
-    return None
+    if isinstance(answer, JudgeFailure):
+        log.warning("no comparison", job=desk.spec.id, code=answer.code, reason=answer.detail)
+    return answer
+
+
+def _failure(answer: Verdict | JudgeFailure) -> str | None:
+    return f"{answer.code}: {answer.detail}" if isinstance(answer, JudgeFailure) else None

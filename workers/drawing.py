@@ -14,14 +14,15 @@ from torch import Tensor
 
 from artifacts import ArtifactStore
 from bus.jobs import Claim, Jobs
-from contracts.errors import NotFound, judge_error
+from contracts.errors import NotFound
 from contracts.jobs import Progress, Result, StepAudit, Usage
 
 from .checkpoints import from_bytes, to_bytes
 from .comparison import compare
 from .contact_sheet import contact_sheet
 from .engine import Binding, Engine
-from .judge_desk import CAP_REACHED, JudgeDesk
+from .judge_desk import JudgeDesk
+from .judge_policy import check_answered, heed
 from .pictures import encode, images, opened
 from .sampling import METHODS, Ask, Decode, Params, State
 
@@ -44,6 +45,7 @@ class Drawing:
     _started: float = field(default_factory=perf_counter)
     _writing: float = 0.0  # seconds spent on grids, checkpoints and results
     _reward: float | None = field(init=False)
+    _rows: list[StepAudit] = field(default_factory=list)  # of all steps so far, earlier workers' included
     _steering: bool = True
 
     def __post_init__(self) -> None:
@@ -101,7 +103,9 @@ class Drawing:
         return await asyncio.to_thread(opened, data)
 
     async def _steered(self) -> State:
-        """The last State. Each step is written down before the next one begins."""
+        """The last State. Each step is written down before the next one begins, or before a judge's failure ends the job."""
+        self._rows = await self.jobs.audit(self._id)
+        heed(self.desk.spec, self._rows)  # a worker may have died between writing a failure down and ending the job
         method, plain = METHODS[self._method], METHODS["pf_ode"]
         state = from_bytes(self.claim.checkpoint) if self.claim.checkpoint else method.start(self.params)
         while not method.done(state, self.params):
@@ -111,6 +115,7 @@ class Drawing:
             unjudged = self._method == "demon" and not self.desk.affords("candidates", self.params.candidates)
             state = await self._run((plain if unjudged else method).step(state, self.params))
             await self._write_down(state, sigma)
+            heed(self.desk.spec, self._rows)
         self._steering = False
         return state
 
@@ -136,6 +141,7 @@ class Drawing:
         self._writing += perf_counter() - started
         if canceled:
             raise Canceled
+        self._rows.append(audit)
 
     def _audit(self, state: State, sigma: float) -> StepAudit:
         memory, report = self.desk.memory, state.report
@@ -148,7 +154,9 @@ class Drawing:
             taken=report.taken if report else "plain",
             check_score=report.check_score if report else None,
             rationale=memory.verdict.rationale if memory.verdict else None,
+            cached=memory.verdict is not None and memory.verdict.usage.cached > 0,
             failure=memory.failure,
+            check_failure=memory.check_failure,
             judge_seconds=round(memory.judge_seconds, 4),
             epoch=self.claim.epoch,
             at=datetime.now(UTC),
@@ -164,12 +172,7 @@ class Drawing:
         """Full decode, comparison, pictures stored. Raises Canceled, and the judge's last failure where it never answered."""
         if (await self.jobs.get(self._id)).cancel:  # asked for after the last step, while the plain picture was drawn
             raise Canceled
-        rows = await self.jobs.audit(self._id)
-        # A budget of no ask is no failure of the judge's.
-        failures = [row.failure for row in rows if row.failure and not row.failure.startswith(CAP_REACHED)]
-        if failures and not any(_answered(row) for row in rows):
-            sentence = f"the judge {self.desk.spec.judge!r} answered at no step; the last time: {failures[-1]}"
-            raise judge_error(failures[-1].partition(":")[0], sentence)
+        check_answered(self.desk.spec, self._rows)
         picture = await self._run(_decoded(state.x))
         self.desk.begin(self.params.steps + 1, 0.0)  # asks of their own, after the last step's
         result = await compare(self.desk, picture, baseline, state.steered)
@@ -178,14 +181,14 @@ class Drawing:
         if baseline is None:
             await self.store.put(self._id, "baseline.png", data)
         await self.store.put(self._id, "image.png", data)
-        await self.store.put(self._id, "contact-sheet.jpg", await self._contact_sheet(rows))
+        await self.store.put(self._id, "contact-sheet.jpg", await self._contact_sheet())
         self._writing += perf_counter() - started
         return result
 
-    async def _contact_sheet(self, rows: list[StepAudit]) -> bytes:
+    async def _contact_sheet(self) -> bytes:
         """The grids of all judged steps on one sheet."""
         grids = []
-        for row in rows:
+        for row in self._rows:
             try:
                 grid = await self.store.get(self._id, _grid(row.step))
             except NotFound:
@@ -209,11 +212,6 @@ def _png(picture: Tensor) -> bytes:
 
 def _grid(step: int) -> str:
     return f"steps/{step}/grid.jpg"
-
-
-def _answered(row: StepAudit) -> bool:
-    """Whether the judge spoke at that step, if only to say that it has no opinion."""
-    return bool(row.scores) and (row.failure is None or any(score is not None for score in row.scores))
 
 
 def _mean(row: StepAudit) -> float | None:

@@ -18,6 +18,7 @@ from contracts.errors import (
     BusUnavailable,
     EngineStopped,
     Fenced,
+    JudgeMisconfigured,
     JudgeUnavailable,
     MaxwellError,
     ModelUnavailable,
@@ -93,7 +94,7 @@ class JobRunner:
         logger.info("job ended", state=state.value, seconds=round(usage.seconds.get("total", 0.0), 2))
 
     async def _begin(self, claim: Claim) -> Drawing:
-        """Everything a job needs at hand. Raises ModelUnavailable, JudgeUnavailable, RequestRefused."""
+        """Everything a job needs at hand. Raises ModelUnavailable, JudgeUnavailable, JudgeMisconfigured, RequestRefused."""
         spec = claim.record.spec
         model = self.engine.models.get(spec.model)
         if model is None:
@@ -102,6 +103,11 @@ class JobRunner:
         shape = model.latent_shape(spec.width, spec.height)
         condition = await self.engine.call(lambda: model.encode(spec.prompt, spec.negative_prompt))
         card = await self._judge(claim)
+        if spec.budget.usd is not None and card.call.usd is None:  # it had one when the job was accepted
+            raise JudgeMisconfigured(
+                f"the judge {spec.judge!r} has no price any more, so that this job's cap in dollars cannot be kept: have its price set "
+                "where it runs (MAXWELL_JUDGE_PRICES), then send the request again"
+            )
         desk = JudgeDesk(spec, card, self.asks, self.cards, self.patience, claim.record.usage)
         assert spec.sampler.guidance is not None, "a spec has every default that it shows filled in"
         binding = Binding(spec.id, model, condition, spec.sampler.guidance, desk.judge)

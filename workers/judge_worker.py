@@ -4,7 +4,9 @@ It knows how the parts are put together; it knows no judge and no key of Redis.
 """
 
 import asyncio
+import gc
 import os
+from datetime import timedelta
 
 import structlog
 from pydantic import Field
@@ -13,10 +15,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bus.asks import Asks
 from bus.cards import Cards
 from bus.connection import WORKER_PATIENCE, check, connect
+from bus.limits import Limits
 from bus.queue import process_name
+from bus.verdicts import Verdicts
 from reward_adapters import registry
 from reward_adapters.base import Environment, Judge, JudgeNotConfigured, JudgeSetupError
 
+from .caching import VerdictCache
+from .gates import behind_limits, closing
 from .judging import Bench
 from .process import run_until_signal
 
@@ -32,8 +38,13 @@ class JudgeWorkerSettings(BaseSettings):
     judges: str = Field(
         "", description="Names, comma-separated; by default all installed judges that can be built here."
     )
-    judge_concurrency: int = Field(4, ge=1, description="Asks that each judge answers at a time.")
+    judge_concurrency: int = Field(
+        4, ge=1, description="Asks that each judge answers at a time, where its card does not say how many."
+    )
     judge_threads: int = Field(1, ge=1, description="CPU threads of a judge's network for one ask.")
+    judge_cache_seconds: int = Field(
+        0, ge=0, description="How long a verdict is cached by what the judge saw; 0: not at all."
+    )
 
 
 def main() -> None:
@@ -50,14 +61,26 @@ async def serve(settings: JudgeWorkerSettings, environment: Environment) -> None
     async with connect(settings.redis_url) as probe:
         await check(probe)  # a wrong URL shows at once; later Redis may be away for a minute
     judges = await asyncio.to_thread(build_judges, settings.judges, environment)
+    # What is loaded by now stays: without this it is gone through again and again in the search for garbage, a quarter of the time.
+    gc.collect()
+    gc.freeze()
     cards = [judge.card for judge in judges.values()]
     async with (
+        closing(judges.values()),
         connect(settings.redis_url, patience=WORKER_PATIENCE) as redis,
+        Limits(redis) as limits,
         Asks(redis) as asks,
         Cards(redis).published(process_name(), judges=cards),
+        asyncio.TaskGroup() as group,
     ):
+        answer = Bench(behind_limits(judges, limits)).answer
+        if settings.judge_cache_seconds:
+            life = timedelta(seconds=settings.judge_cache_seconds)
+            answer = VerdictCache(answer, judges, Verdicts(redis, life)).answer
+        for card in cards:
+            room = card.asks_at_once or settings.judge_concurrency
+            group.create_task(asks.serve([card.name], answer, concurrency=room))
         log.info("judge worker ready", judges=list(judges))
-        await asks.serve(list(judges), Bench(judges).answer, concurrency=settings.judge_concurrency)
 
 
 def build_judges(names: str, environment: Environment) -> dict[str, Judge]:

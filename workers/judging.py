@@ -14,12 +14,15 @@ import stamina
 import structlog
 
 from contracts.errors import JudgeError, JudgeMalformed, JudgeUnavailable
-from contracts.judging import NO_CALL, ONE_CALL, JudgeAsk, JudgeFailure, JudgeUsage, Verdict
+from contracts.judging import NO_CALL, JudgeAsk, JudgeFailure, JudgeUsage, Verdict
 from reward_adapters.base import Judge
 
 ATTEMPTS = 3
 FIRST_PAUSE = timedelta(milliseconds=200)  # doubled each time, plus chance, unless the judge says when to come back
 JITTER = timedelta(milliseconds=200)
+LAST_WORDS = timedelta(
+    milliseconds=250
+)  # at most: for a judge that keeps the deadline by itself, to say what it has spent
 
 log = structlog.get_logger()
 
@@ -80,12 +83,13 @@ class Bench:
         raise AssertionError("the last attempt returns or raises")
 
     async def _tried(self, judge: Judge, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
-        """One attempt. One that is cut off counts as one call, for nobody says what it cost."""
+        """One attempt. One that is cut off counts as the card says, for nobody says what it cost."""
         before = trial.spent
-        trial.spent = before.plus(ONE_CALL)
+        trial.spent = before.plus(judge.card.cost(ask.pictures))
         try:
-            left = ask.allowance.after(before)
-            verdict = await judge.score(ask.model_copy(update={"allowance": left}), pictures)
+            left, words = ask.allowance.after(before), min(LAST_WORDS, (ask.deadline - datetime.now(UTC)) / 20)
+            bound = ask.model_copy(update={"allowance": left, "deadline": ask.deadline - words})
+            verdict = await judge.score(bound, pictures)
         except JudgeError as error:
             trial.spent = before.plus(error.usage)
             raise
@@ -94,10 +98,10 @@ class Bench:
 
 
 def pause_before_retry(error: Exception, deadline: datetime) -> bool | timedelta:
-    """Whether to try again, and where the judge said when: not before then, nor at all where that is too late."""
+    """Whether to try again, and where the judge said when: not before then, nor at all where that is too late to be answered."""
     if not isinstance(error, JudgeError) or not error.retryable:
         return False
-    if error.retry_after is not None and datetime.now(UTC) + error.retry_after >= deadline:
+    if datetime.now(UTC) + (error.retry_after or FIRST_PAUSE) + LAST_WORDS >= deadline:
         return False
     return error.retry_after or True
 

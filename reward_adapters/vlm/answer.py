@@ -12,6 +12,7 @@ from contracts.errors import JudgeMalformed
 MAX_TEXT = 20_000  # characters that are looked at
 MAX_BRACES = 50  # places where an object may begin that are tried
 RATIONALE_LENGTH = 600
+TIE = "TIE"  # the label of neither
 _QUOTED = 80  # characters of a wrong answer that an error shows
 _THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.DOTALL | re.IGNORECASE)
 
@@ -36,7 +37,8 @@ def read(text: str | None, thinking: str | None, labels: Sequence[str], count: i
     if len(set(chosen)) < len(chosen):
         raise JudgeMalformed(f"it names a label twice: {', '.join(chosen)}")
     if len(chosen) != count:
-        raise JudgeMalformed(f"it chose {len(chosen)} of {len(labels)} pictures where exactly {count} were asked for")
+        pictures = len(set(labels) - {TIE})
+        raise JudgeMalformed(f"it chose {len(chosen)} of {pictures} pictures where exactly {count} were asked for")
     return Choice(tuple(chosen), _rationale(said.get("rationale")))
 
 

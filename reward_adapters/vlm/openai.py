@@ -4,25 +4,29 @@ It knows the protocol and its SDK; how to ask and what an answer is it does not.
 """
 
 import base64
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from contracts.errors import JudgeMalformed, JudgeRefused
+import structlog
+
+from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused
 from contracts.judging import JudgeUsage, Tokens
 
 from ..base import Environment, JudgeSetupError
+from .bodies import count, json_object, text
 from .building import vlm_judge
 from .conversation import Conversation, Reply
 from .judge import VlmJudge
-from .settings import OpenAISettings, check_key, check_url, read_settings
+from .settings import OpenAISettings, check_key, check_url, limits_of, read_settings
 from .showing import Part
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from openai import AsyncOpenAI, OpenAIError
 
 OPENAI, LOCAL = "MAXWELL_JUDGE_OPENAI_", "MAXWELL_JUDGE_LOCAL_VLM_"
+
+log = structlog.get_logger()
 
 
 def judge(environment: Environment) -> VlmJudge:
@@ -57,41 +61,71 @@ def _built(name: str, prefix: str, settings: OpenAISettings, description: str) -
     check_url(name, prefix, settings.base_url)
     try:
         from openai import AsyncOpenAI  # noqa: PLC0415 - half a second, and only for who has set it up
+
+        from .pools import ManyPools  # noqa: PLC0415
     except ImportError as error:
         raise JudgeSetupError(f"the judge {name!r} needs the openai SDK: pip install 'maxwell[vlm]'.") from error
-    client = AsyncOpenAI(api_key=key, base_url=settings.base_url, max_retries=0)
-    return vlm_judge(name, description, settings, OpenAIChat(name, prefix, settings, client))
+    client = AsyncOpenAI(api_key=key, base_url=settings.base_url, max_retries=0, http_client=ManyPools())
+    chat = OpenAIChat(name, prefix, settings, client)
+    limits = limits_of(settings, settings.base_url, key)
+    return vlm_judge(name, description, settings, chat, limits, address=settings.base_url, fineness=settings.detail)
 
 
 @dataclass(frozen=True)
 class OpenAIChat:
-    """One model behind chat.completions, which every compatible server has. The worker retries, the SDK does not."""
+    """One model behind chat.completions, which every compatible server has. The worker retries, the SDK does not.
+
+    Many models refuse a temperature, whatever it is: what was refused once is in `unsent` and left out from then on.
+    """
 
     judge: str
     prefix: str
     settings: OpenAISettings
     client: "AsyncOpenAI"
+    unsent: set[str] = field(default_factory=set)
 
     async def say(self, conversation: Conversation, seconds: float) -> Reply:
         """The reply to one request. Raises JudgeError, typed as failures.py says."""
+        import httpx2  # noqa: PLC0415
         from openai import OpenAIError  # noqa: PLC0415
 
-        from .failures import typed  # noqa: PLC0415
-
-        request = self.request(conversation)
+        with_temperature, request = self._sends_temperature(), self.request(conversation)
         try:
-            answer = await self.client.chat.completions.with_raw_response.create(**request, timeout=seconds)
+            # Not by chat.completions.create: it goes through every part of the request for types that are none in ours.
+            answer = await self.client.post(
+                "/chat/completions", cast_to=httpx2.Response, body=request, options={"timeout": seconds}
+            )
         except OpenAIError as error:
             # From None: the SDK's own error holds the request with its key.
-            raise typed(error, self.judge, self.prefix, self.settings.api_key.get_secret_value()) from None
-        return self._reply(answer.http_response.content)
+            raise self._failure(error, with_temperature) from None
+        return self._reply(answer.content)
 
     async def close(self) -> None:
         """End its connections."""
         await self.client.close()
 
+    def _failure(self, error: "OpenAIError", with_temperature: bool) -> JudgeError:
+        """The error as one of ours. One that only the temperature caused may be tried again, for the next request has none.
+
+        It is no second request made here: who asks again looks at the job's allowance and the provider's limits first.
+        """
+        from .failures import takes_no, typed  # noqa: PLC0415
+
+        failure = typed(error, self.judge, self.prefix, self.settings.api_key.get_secret_value())
+        if with_temperature and takes_no(error, "temperature"):
+            failure.retryable = True
+            if "temperature" not in self.unsent:
+                self.unsent.add("temperature")
+                log.warning("the model takes no temperature, asked without it from now on", judge=self.judge)
+        return failure
+
+    def _sends_temperature(self) -> bool:
+        """Whether the next request has one that can be left out: one in the extra body is the user's own."""
+        left_out = self.unsent | self.settings.extra_body.keys()
+        return self.settings.temperature is not None and "temperature" not in left_out
+
     def request(self, conversation: Conversation) -> dict[str, Any]:
-        """The arguments of chat.completions.create."""
+        """The body of the request."""
         settings = self.settings
         content = [self._part(part) for part in conversation.parts]
         messages: list[dict[str, Any]] = [
@@ -111,9 +145,9 @@ class OpenAIChat:
             request["response_format"] = {"type": "json_schema", "json_schema": form}
         elif settings.schema_mode == "json_object":
             request["response_format"] = {"type": "json_object"}
-        if settings.temperature is not None:
+        if self._sends_temperature():
             request["temperature"] = settings.temperature
-        return request | ({"extra_body": settings.extra_body} if settings.extra_body else {})
+        return request | settings.extra_body
 
     def _part(self, part: Part) -> dict[str, Any]:
         if isinstance(part, str):
@@ -125,16 +159,8 @@ class OpenAIChat:
         }
 
     def _reply(self, body: bytes) -> Reply:
-        """A body of the status 200. Nothing in it is taken for granted: servers differ, and proxies answer with pages."""
-        try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            page = "a web page" if body.lstrip()[:1] == b"<" else "no JSON"
-            raise JudgeMalformed(
-                f"the server of the judge {self.judge!r} answered {page} instead of a completion: is {self.prefix}BASE_URL right?"
-            )
+        """A body of the status 200. Nothing in it is taken for granted."""
+        answer = json_object(body, self.judge, self.prefix)
         usage = _usage(answer.get("usage"))
         choices = answer.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
@@ -146,22 +172,14 @@ class OpenAIChat:
                 f"the model of the judge {self.judge!r} declined to look at these pictures, this prompt or scenario",
                 usage=usage,
             )
-        thinking = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
-        return Reply(_text(message.get("content")), thinking, choice.get("finish_reason") == "length", usage)
+        thinking = text(message.get("reasoning_content")) or text(message.get("reasoning"))
+        return Reply(text(message.get("content")), thinking, choice.get("finish_reason") == "length", usage)
 
 
 def _usage(said: object) -> JudgeUsage:
     """One call's tokens; none where the server does not say."""
     told = said if isinstance(said, Mapping) else {}
     details = told.get("prompt_tokens_details")
-    image = _count(details.get("image_tokens")) if isinstance(details, Mapping) else 0
-    tokens = Tokens(input=_count(told.get("prompt_tokens")), output=_count(told.get("completion_tokens")), image=image)
+    image = count(details.get("image_tokens")) if isinstance(details, Mapping) else 0
+    tokens = Tokens(input=count(told.get("prompt_tokens")), output=count(told.get("completion_tokens")), image=image)
     return JudgeUsage(tokens=tokens)
-
-
-def _count(said: object) -> int:
-    return said if isinstance(said, int) and said > 0 else 0
-
-
-def _text(said: object) -> str | None:
-    return said if isinstance(said, str) and said.strip() else None

@@ -1,12 +1,16 @@
 """Settings of the judges that ask models, read from the environment a factory gets. It knows no SDK."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, ValidationError
 
+from contracts.limits import JudgeLimits
+
 from ..base import Environment, JudgeNotConfigured, JudgeSetupError
+from .pricing import PRICES, Price, read_prices
 from .showing import Mode
 
 
@@ -17,9 +21,29 @@ class VlmSettings(BaseModel):
 
     model: str = Field(min_length=1, description="The model's name, as the provider writes it.")
     max_tokens: int = Field(2000, ge=50, description="Of one answer, thinking included.")
-    max_images: int = Field(64, ge=2, description="Of one request; more candidates need the mode grid.")
+    max_images: int = Field(64, ge=2, description="Of one request; more candidates need the mode grid or pairwise.")
     mode: Mode = "separate"
     selected: int | None = Field(None, ge=1, description="How many to choose; by default half of the pictures.")
+    votes: int = Field(1, ge=1, le=15, description="Calls about the same pictures, each in another order.")
+    rounds: int = Field(4, ge=1, description="Of the mode pairwise: in how many pairs each picture is compared.")
+    requests_per_minute: int | None = Field(None, ge=1, description="Of all judge workers together, as the next three.")
+    tokens_per_minute: int | None = Field(None, ge=1)
+    concurrency: int | None = Field(None, ge=1, description="Calls under way at a time.")
+    breaker_failures: int = Field(
+        10, ge=1, description="Failed calls in a row, after which it is left alone for a while."
+    )
+    tokens_per_picture: int | None = Field(
+        None,
+        ge=0,
+        description="For estimates, of one picture or of the grid; by default what models of this name are known for.",
+    )
+    answer_tokens: int = Field(150, ge=0, description="For estimates: of a usual answer, thinking included.")
+    seconds_per_ask: float = Field(3.0, ge=0, allow_inf_nan=False, description="For estimates.")
+    prices: Mapping[str, Price] = Field(
+        default_factory=dict,
+        exclude=True,
+        description=f"Of {PRICES}, which is for all judges: by model, in dollars per million tokens.",
+    )
 
 
 class OpenAISettings(VlmSettings):
@@ -52,7 +76,7 @@ def read_settings(
     given = {
         name: value.strip()
         for name in kind.model_fields
-        if (value := environment.get(prefix + name.upper(), "")).strip()
+        if name != "prices" and (value := environment.get(prefix + name.upper(), "")).strip()
     }
     values = {**usual, **given}
     for name, fix in fixes.items():
@@ -60,11 +84,23 @@ def read_settings(
             wrong = JudgeSetupError if given else JudgeNotConfigured
             raise wrong(f"the judge {judge!r} is not configured: {fix}.")
     try:
-        return kind.model_validate(values)
+        return kind.model_validate({**values, "prices": read_prices(environment)})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         name = f"{prefix}{str(first['loc'][0]).upper()}"
         raise JudgeSetupError(f"the judge {judge!r} is misconfigured: {name}: {first['msg']}.") from None
+
+
+def limits_of(settings: VlmSettings, address: str, key: str) -> JudgeLimits:
+    """What all judge workers may ask of this account. Providers count by key and model, servers of one's own by address."""
+    account = hashlib.sha256("\n".join((address.rstrip("/"), key, settings.model)).encode()).hexdigest()[:32]
+    return JudgeLimits(
+        account=account,
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        concurrency=settings.concurrency,
+        failures=settings.breaker_failures,
+    )
 
 
 def check_key(judge: str, prefix: str, key: str) -> None:
@@ -75,7 +111,7 @@ def check_key(judge: str, prefix: str, key: str) -> None:
         )
 
 
-def check_url(judge: str, prefix: str, base_url: str) -> None:
+def check_url(judge: str, prefix: str, base_url: str, example: str = "http://127.0.0.1:8001/v1") -> None:
     """Raises JudgeSetupError for what is no address of a server."""
     try:
         url = urlsplit(base_url)
@@ -84,5 +120,5 @@ def check_url(judge: str, prefix: str, base_url: str) -> None:
         good = False
     if not good:
         raise JudgeSetupError(
-            f"the judge {judge!r} is misconfigured: {prefix}BASE_URL is no address: write one like http://127.0.0.1:8001/v1."
+            f"the judge {judge!r} is misconfigured: {prefix}BASE_URL is no address: write one like {example}."
         )

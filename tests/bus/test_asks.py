@@ -69,6 +69,25 @@ async def test_an_ask_reaches_its_judge_and_the_verdict_comes_back(redis: Client
         assert not [key for key in await redis.keys("judge-*") if b":runs:" in key]
 
 
+async def test_no_judge_works_on_more_than_its_asks_at_a_time(redis: Client) -> None:
+    """A ninth name has been fetched by then, and its pictures have not."""
+    judge = Judge()
+    judge.may_answer.clear()
+    async with job(redis) as job_id, judge_worker(redis, judge), Asks(redis, lease=LEASE) as asks:
+        asking = [asyncio.create_task(asks.ask(ask(job_id, step=step), PICTURES)) for step in range(1, 13)]
+
+        async def fetched() -> bool:
+            if len(judge.asked) < 8:
+                return False
+            (group,) = await redis.xinfo_groups("judge-local:stream")
+            return bool(group["pending"] == 9)
+
+        await wait_until(fetched, "nine names are fetched")
+        assert len(judge.asked) == 8
+        judge.may_answer.set()
+        assert await asyncio.gather(*asking) == [VERDICT] * 12
+
+
 async def test_asking_again_finds_the_stored_verdict(redis: Client) -> None:
     judge = Judge()
     async with job(redis) as job_id, judge_worker(redis, judge):

@@ -39,6 +39,15 @@ def test_a_commands_help_shows_an_example(command: str) -> None:
     assert f"maxwell {command}" in example
 
 
+def test_a_judge_is_tried_by_a_command_of_judges() -> None:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    judges = group.commands["judges"]
+    assert isinstance(judges, TyperGroup)
+    assert set(judges.commands) == {"test"}
+    assert "Example: maxwell judges test local" in help_of("judges", "test")
+
+
 def test_no_command_shows_the_help() -> None:
     shown = CliRunner().invoke(app, [])
     assert "Usage: " in shown.output

@@ -1,18 +1,19 @@
-"""Everything that goes wrong at providers, in the shapes recorded of them. It knows no judge.
+"""Everything that goes wrong at providers of the OpenAI protocol, in the shapes recorded of them. It knows no judge.
 
 A fault is what the provider answers instead of, or made of, the truthful choice.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from .sayings import WRAPPED, WRONG, Saying, chosen
 from .sight import Sight
 
-USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": 1050}
+TOKENS = 1050  # of every request with its answer
+USAGE = {"prompt_tokens": 1000, "completion_tokens": 50, "total_tokens": TOKENS}
 
 
 class HungUp(Response):
@@ -21,7 +22,18 @@ class HungUp(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
         await send({"type": "http.response.body", "body": b'{"id"', "more_body": True})
+        await self.before(receive)
         raise ConnectionAbortedError("as planned")
+
+    async def before(self, receive: Receive) -> None:
+        """Drops it at once."""
+
+
+class Stalled(HungUp):
+    """Begins an answer and does not go on until the client hangs up."""
+
+    async def before(self, receive: Receive) -> None:
+        await receive()
 
 
 def error(status: int, message: str, headers: dict[str, str] | None = None, **said: Any) -> Response:
@@ -42,37 +54,26 @@ def completion(content: str | None, finish: str = "stop", usage: Any = USAGE, **
     return JSONResponse(body | {"usage": usage})
 
 
-def chosen(labels: list[str], rationale: str = "the redder ones") -> str:
-    """An answer as asked for."""
-    return json.dumps({"rationale": rationale, "selected": labels})
+def saying(saying: Saying) -> "Fault":
+    """A chat.completion in which the model says so."""
+    return lambda seen: completion(saying(seen))
 
 
 Fault = Callable[[Sight], Response]
 
 ANSWERED: dict[str, Fault] = {  # with a choice that is wrapped, but can be read
-    "fenced": lambda seen: completion(f"Here you are:\n```json\n{chosen(seen.redder)}\n```\nAnything else?"),
-    "thinking-aloud": lambda seen: completion(f'<think>{{"selected": ["?"]}} hmm</think>{chosen(seen.redder)}'),
+    **{name: saying(said) for name, said in WRAPPED.items()},
     "in-reasoning": lambda seen: completion(None, reasoning_content=chosen(seen.redder)),
     "usage-null": lambda seen: completion(chosen(seen.redder), usage=None),
     "usage-odd": lambda seen: completion(chosen(seen.redder), usage={"prompt_tokens": None, "completion_tokens": "7"}),
-    "lower-case": lambda seen: completion(chosen([f"Image {label.lower()}" for label in seen.redder])),
 }
 MALFORMED: dict[str, tuple[Fault, str]] = {  # and what has to be said of it
-    "not-json": (lambda seen: completion("I like the red ones best."), "it holds no JSON object"),
-    "duplicates": (lambda seen: completion(chosen(seen.redder[:1] * seen.count)), "it names a label twice"),
-    "one-short": (lambda seen: completion(chosen(seen.redder[1:])), "it chose 1 of 4 pictures where exactly 2"),
-    "one-more": (lambda seen: completion(chosen(list(seen.redness)[: seen.count + 1])), "it chose 3 of 4 pictures"),
-    "all": (lambda seen: completion(chosen(list(seen.redness))), "it chose 4 of 4 pictures"),
-    "none": (lambda seen: completion(chosen([])), "it chose 0 of 4 pictures"),
-    "unknown-label": (lambda seen: completion(chosen(["1", "2"])), "it names 1, 2, which is no label"),
-    "no-list": (lambda seen: completion('{"rationale": "", "selected": "A"}'), '"selected" is no list of labels'),
-    "no-selected": (lambda seen: completion('{"rationale": "all good"}'), 'it holds no JSON object with "selected"'),
-    "empty": (lambda seen: completion(""), "it is empty"),
+    **{name: (saying(said), words) for name, (said, words) in WRONG.items()},
     "null": (lambda seen: completion(None), "it is empty"),
     "only-thinking": (lambda seen: completion(None, reasoning_content="The red"), "it is empty but for thinking"),
 }
 LOST: dict[str, tuple[Fault, str, str]] = {  # the code and the words of the failure; nothing was said that could be repaired
-    "429": (lambda seen: error(429, "Rate limit", {"Retry-After": "7"}, code="rate_limit_exceeded"), "judge_rate_limited", "(429)"),
+    "429": (lambda seen: error(429, "Rate limit", {"Retry-After": "1"}, code="rate_limit_exceeded"), "judge_rate_limited", "(429)"),
     "429-ms": (lambda seen: error(429, "Rate limit", {"retry-after-ms": "300"}), "judge_rate_limited", "(429)"),
     "408": (lambda seen: error(408, "Timeout"), "judge_unavailable", "(408)"),
     "409": (lambda seen: error(409, "Conflict"), "judge_unavailable", "(409)"),
@@ -92,7 +93,21 @@ LOST: dict[str, tuple[Fault, str, str]] = {  # the code and the words of the fai
     ),
     "no-temperature": (
         lambda seen: error(400, "Unsupported value: 'temperature'", param="temperature", code="unsupported_value"),
-        "judge_misconfigured", "check MAXWELL_JUDGE_OPENAI_SCHEMA_MODE",
+        "judge_misconfigured", "unset MAXWELL_JUDGE_OPENAI_TEMPERATURE",
+    ),
+    "no-max_completion_tokens": (
+        lambda seen: error(
+            400, "Unsupported parameter: 'max_completion_tokens'", param="max_completion_tokens", code="unsupported_parameter"
+        ),
+        "judge_misconfigured", "set MAXWELL_JUDGE_OPENAI_TOKEN_PARAM=max_tokens",
+    ),
+    "blind": (
+        lambda seen: error(400, "Invalid content type. image_url is only supported by certain models."),
+        "judge_misconfigured", "sees no pictures here, set MAXWELL_JUDGE_OPENAI_MODEL",
+    ),
+    "no-mmproj": (
+        lambda seen: error(500, "image input is not supported - hint: you may need to provide the mmproj", type="server_error"),
+        "judge_misconfigured", "sees no pictures here, set MAXWELL_JUDGE_OPENAI_MODEL",
     ),
     "refusal": (lambda seen: completion(None, refusal="I'm sorry, I can't help."), "judge_refused", "declined to look"),
     "content-filter": (lambda seen: completion("", "content_filter"), "judge_refused", "declined to look"),

@@ -1,9 +1,10 @@
-"""What the provider of the tests sees in a chat.completions request: the labelled pictures, decoded, and how many to choose.
+"""What the provider of the tests sees in a request of either protocol: the labelled pictures, decoded, and how many to choose.
 
-It reads what any model could read, the text and the pixels; it shares no code with the judges.
+It reads what any model could read, the text and the pixels; it shares no code with the judges, and what a request may hold is for rules.py.
 """
 
 import base64
+import functools
 import io
 import re
 from dataclasses import dataclass
@@ -12,23 +13,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-DATA_URL = re.compile(r"data:image/(jpeg|jpg|png|webp);base64,([A-Za-z0-9+/]+=*)\Z")  # all that Ollama takes
-KNOWN_KEYS = {
-    "model", "messages", "response_format", "max_tokens", "max_completion_tokens", "temperature", "seed", "reasoning_effort",
-    "chat_template_kwargs",
-}  # fmt: skip
+Part = str | bytes
 
 
 @dataclass(frozen=True)
 class Sight:
-    """Labels with the redness of their pictures, in the order shown, and how many to choose."""
+    """Labels with the redness of their pictures, in the order shown, how many to choose, and whether the answer may be a tie."""
 
     redness: dict[str, float]
     count: int
+    ties: bool = False
 
     @property
     def redder(self) -> list[str]:
-        """The labels of the reddest pictures, as many as asked for."""
+        """The labels of the reddest pictures, as many as asked for; a tie where it may be one and all are equally red."""
+        if self.ties and len(set(self.redness.values())) == 1:
+            return ["TIE"]
         return sorted(self.redness, key=lambda label: -self.redness[label])[: self.count]
 
     @property
@@ -37,62 +37,49 @@ class Sight:
         return list(self.redness)[: self.count]
 
 
-def complaint(request: dict[str, Any]) -> str | None:
-    """What a strict provider would refuse this request for; None: nothing."""
-    if unknown := set(request) - KNOWN_KEYS:
-        return f"Unrecognized request argument supplied: {', '.join(sorted(unknown))}"
-    roles = [message["role"] for message in request["messages"]]
-    if roles not in (["system", "user"], ["system", "user", "assistant", "user"]):
-        return f"unexpected roles {roles}"
-    for part in parts_of(request):
-        if part["type"] == "image_url" and not DATA_URL.match(part["image_url"]["url"]):
-            return "Invalid image data URL"
-    form = request.get("response_format")
-    if form is not None and form["type"] == "json_schema":
-        return _complaint_about(form["json_schema"])
-    return None
+def parts_of(request: dict[str, Any]) -> list[Part]:
+    """The question's texts and pictures (encoded) in their order, whichever the protocol."""
+    if "messages" in request:
+        return [_part_of_openai(part) for part in request["messages"][1]["content"]]
+    return [_part_of_gemini(part) for part in request["contents"][0]["parts"]]
 
 
-def _complaint_about(form: dict[str, Any]) -> str | None:
-    """The rules of strict schemas."""
-    schema = form["schema"]
-    properties = schema["properties"]
-    if form["strict"] is not True or not re.fullmatch(r"[\w-]{1,64}", form["name"]):
-        return "Invalid 'response_format.json_schema'"
-    if schema["additionalProperties"] is not False or schema["required"] != list(properties):
-        return "Invalid schema: 'additionalProperties' must be false and all keys required"
-    return None
+def _part_of_openai(part: dict[str, Any]) -> Part:
+    if part["type"] == "text":
+        return str(part["text"])
+    return base64.b64decode(part["image_url"]["url"].partition(";base64,")[2], validate=True)
 
 
-def parts_of(request: dict[str, Any]) -> list[dict[str, Any]]:
-    """The content parts of the question."""
-    content: list[dict[str, Any]] = request["messages"][1]["content"]
-    return content
+def _part_of_gemini(part: dict[str, Any]) -> Part:
+    return str(part["text"]) if "text" in part else base64.urlsafe_b64decode(part["inlineData"]["data"])
 
 
 def texts_of(request: dict[str, Any]) -> list[str]:
     """The text parts of the question."""
-    return [part["text"] for part in parts_of(request) if part["type"] == "text"]
+    return [part for part in parts_of(request) if isinstance(part, str)]
 
 
 def images_of(request: dict[str, Any]) -> list[Image.Image]:
     """The pictures of the question, decoded."""
-    return [_decoded(part) for part in parts_of(request) if part["type"] == "image_url"]
+    return [_decoded(part) for part in parts_of(request) if isinstance(part, bytes)]
 
 
 def look(request: dict[str, Any]) -> Sight:
-    """What is to be seen in the request, one by one or on a sheet."""
+    """What is to be seen in the request, one by one, on a sheet, or two to compare."""
     parts = parts_of(request)
-    count = int(re.findall(r"^Choose exactly (\d+) of these", parts[-1]["text"], re.MULTILINE)[0])
-    rows = re.findall(r"^Row \d+: ([A-Z ]+)$", parts[1]["text"], re.MULTILINE)
+    texts = [part for part in parts if isinstance(part, str)]
+    pictures = [part for part in parts if isinstance(part, bytes)]
+    ties = re.match(r"Choose the better of these 2 pictures, .*, or TIE where neither is\.", texts[-1]) is not None
+    count = 1 if ties else int(re.findall(r"^Choose exactly (\d+) of these", texts[-1], re.MULTILINE)[0])
+    rows = re.findall(r"^Row \d+: ([A-Z ]+)$", texts[1], re.MULTILINE)
     if rows:
-        return Sight(_on_sheet(_decoded(parts[2]), [row.split() for row in rows]), count)
+        return Sight(_on_sheet(_decoded(pictures[0]), [row.split() for row in rows]), count)
     seen = {}
-    for text, picture in zip(parts[1:-1:2], parts[2:-1:2], strict=True):
-        label = re.fullmatch(r"Image ([A-Z]{1,2}):", text["text"])
+    for text, picture in zip(texts[1:-1], pictures, strict=True):
+        label = re.fullmatch(r"Image ([A-Z]{1,2}):", text)
         assert label is not None
-        seen[label[1]] = redness(_decoded(picture))
-    return Sight(seen, count)
+        seen[label[1]] = _redness_at_a_glance(picture)
+    return Sight(seen, count, ties)
 
 
 def _on_sheet(sheet: Image.Image, rows: list[list[str]]) -> dict[str, float]:
@@ -105,10 +92,16 @@ def _on_sheet(sheet: Image.Image, rows: list[list[str]]) -> dict[str, float]:
     }
 
 
-def _decoded(part: dict[str, Any]) -> Image.Image:
-    match = DATA_URL.match(part["image_url"]["url"])
-    assert match is not None
-    return Image.open(io.BytesIO(base64.b64decode(match[2]))).convert("RGB")
+def _decoded(picture: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(picture)).convert("RGB")
+
+
+@functools.lru_cache(maxsize=256)
+def _redness_at_a_glance(picture: bytes) -> float:
+    """A JPEG is decoded as small as a mean allows, and once: where many judges ask, the provider must not be what is measured."""
+    image = Image.open(io.BytesIO(picture))
+    image.draft("RGB", (64, 64))
+    return redness(image.convert("RGB"))
 
 
 def redness(image: Image.Image) -> float:

@@ -10,6 +10,7 @@ from bus.cards import Cards
 from bus.connection import Client
 from bus.jobs import Jobs
 from contracts.jobs import JobState, JobView
+from contracts.judging import CallCost, Tokens
 from contracts.scenarios import SCENARIOS
 from service.settings import GatewaySettings
 from tests.conftest import wait_until
@@ -78,7 +79,7 @@ async def test_seeds_differ_where_none_is_given(client: httpx.AsyncClient, jobs:
         ({"width": 100}, "/width", "multiple of 32 between 64 and 256"),
         ({"height": 512}, "/height", "multiple of 32 between 64 and 256"),
         ({"judge": "colorfulness", "sampler": {"candidates": 17}}, "/sampler/candidates", "at most at 16"),
-        ({"sampler": {"preset": "paper", "lookahead": "consistency"}}, "/sampler/lookahead", "no consistency model"),
+        ({"sampler": {"preset": "paper", "lookahead": "consistency"}}, "/sampler/lookahead", "no consistency network"),
         ({"prompt": "a\x00b"}, "/prompt", "control characters"),
         ({"prompt": " \n"}, "/prompt", "at least 1 character"),
         ({"prompt": "x" * 2001}, "/prompt", "at most 2000"),
@@ -92,8 +93,13 @@ async def test_seeds_differ_where_none_is_given(client: httpx.AsyncClient, jobs:
         ({"metadata": {"k": "v" * 513}}, "/metadata/k", "at most 512"),
         ({"colour": "red"}, "/colour", "not permitted"),
         ({"seed": 2**53}, "/seed", "less than"),
+        ({"budget": {"usd": 1.0}}, "/budget/usd", "the judge local has no price here, so that a cap in dollars cannot be kept"),
+        ({"budget": {"usd": 0.0}}, "/budget/usd", "has no price here"),
+        ({"budget": {"usd": -1.0}}, "/budget/usd", "greater than or equal to 0"),
+        ({"budget": {"seconds": 0}}, "/budget/seconds", "greater than or equal to 1"),
+        ({"max_skipped_steps": -1}, "/max_skipped_steps", "greater than or equal to 0"),
     ],
-)
+)  # fmt: skip
 async def test_what_cannot_be_is_refused_by_name(
     client: httpx.AsyncClient, jobs: Jobs, changed: dict[str, Any], pointer: str, words: str
 ) -> None:
@@ -102,6 +108,32 @@ async def test_what_cannot_be_is_refused_by_name(
     assert (answer.status_code, problem["code"], problem["retryable"]) == (422, "validation_failed", False)
     assert any(pointer == e["pointer"] and words in e["detail"] for e in problem["errors"]), problem
     assert await jobs.waiting() == 0
+
+
+async def test_a_judge_with_a_price_can_be_capped_in_dollars_and_the_answer_says_what_is_likely(
+    client: httpx.AsyncClient, redis: Client
+) -> None:
+    """Two candidates at $0.03 an ask and two answers about two pictures: five steps, or as many as the cap has room for."""
+    call = CallCost(tokens=Tokens(input=100, output=10), tokens_per_picture=50, usd=0.02, usd_per_picture=0.005)
+    priced = SELECTING.model_copy(update={"name": "priced", "call": call, "seconds_per_ask": 2.0})
+    async with Cards(redis).published("judge-2", judges=[priced]):
+        body = APPLE | {"judge": "priced", "sampler": {"candidates": 2, "steps": 8}}
+        free = JobView.model_validate_json((await client.post("/generate", json=body)).content)
+        capped = JobView.model_validate_json(
+            (await client.post("/generate", json=body | {"budget": {"usd": 0.149}})).content
+        )
+    assert free.estimate is not None
+    asks = free.estimate.judge_calls
+    assert asks > 4
+    assert free.estimate.judge_tokens == Tokens(input=200 * asks, output=10 * asks, image=100 * asks)
+    assert free.estimate.usd == pytest.approx(0.03 * asks)
+    assert free.estimate.seconds == pytest.approx(
+        free.estimate.network_rows * MODEL.seconds_per_row + 2.0 * asks, abs=0.06
+    )
+    assert capped.estimate is not None
+    assert capped.estimate.judge_calls == 4
+    assert capped.estimate.usd == pytest.approx(0.12)
+    assert (capped.budget.usd, capped.max_skipped_steps) == (0.149, 4)
 
 
 async def test_all_mistakes_are_named_at_once_but_not_without_end(client: httpx.AsyncClient) -> None:

@@ -9,17 +9,19 @@ from datetime import timedelta
 from bus.asks import Asks
 from bus.cards import Cards
 from bus.connection import Client
-from contracts.judging import JudgeAsk, JudgeCard, JudgeFailure, JudgeKind, JudgeUsage, Tokens, Verdict
+from contracts.judging import CallCost, JudgeAsk, JudgeCard, JudgeFailure, JudgeKind, JudgeUsage, Tokens, Verdict
 from reward_adapters.base import select
 from workers.pictures import opened
 
 LEASE = timedelta(seconds=1)
 Answer = Verdict | JudgeFailure
+Before = Callable[[JudgeAsk], Awaitable[Answer | None]]
 
 
-def card(kind: JudgeKind = "scoring", name: str = "critic") -> JudgeCard:
+def card(kind: JudgeKind = "scoring", name: str = "critic", price: CallCost | None = None) -> JudgeCard:
     """A judge that sees pictures exactly as they are."""
-    return JudgeCard(name=name, kind=kind, description="A test's.", objective="red", encoding="png")
+    call = price or CallCost()
+    return JudgeCard(name=name, kind=kind, description="A test's.", objective="red", encoding="png", call=call)
 
 
 async def nothing(ask: JudgeAsk) -> Answer | None:
@@ -32,12 +34,13 @@ class Court:
     """A judge that likes red. `before(ask)` comes first: what it returns or raises is the answer, None lets the judge speak."""
 
     kind: JudgeKind = "scoring"
-    before: Callable[[JudgeAsk], Awaitable[Answer | None]] = nothing
+    before: Before = nothing
+    price: CallCost | None = None  # on its card; what it really takes is always half a dollar
     asked: list[JudgeAsk] = field(default_factory=list)
 
     @property
     def card(self) -> JudgeCard:
-        return card(self.kind)
+        return card(self.kind, price=self.price)
 
     @property
     def kinds(self) -> list[str]:

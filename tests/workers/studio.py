@@ -68,7 +68,7 @@ async def studio(
         yield Studio(jobs, store, runner)
 
 
-async def let_go(task: asyncio.Task[None]) -> None:
+async def let_go(task: asyncio.Task[Any]) -> None:
     """Cancel a job's task, as a worker does that stops."""
     task.cancel()
     await asyncio.wait([task])

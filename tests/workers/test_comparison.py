@@ -86,7 +86,7 @@ async def test_a_judge_that_fails_leaves_it_open_whatever_the_jobs_policy(redis:
     court = Court(kind, fail)
     async with desk(redis, court, on_judge_failure="fail") as at:
         compared = await compare(at, RED, BLACK, steered=3)
-    assert compared.model_dump(exclude_none=True) == {"steered_steps": 3}
+    assert compared.model_dump(exclude_none=True) == {"failure": "judge_unavailable: away", "steered_steps": 3}
 
 
 @pytest.mark.parametrize(("kind", "asks"), [("scoring", 1), ("selecting", 2)])

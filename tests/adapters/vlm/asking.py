@@ -1,4 +1,4 @@
-"""The judges `openai` and `local-vlm` set up for the provider of the tests, and pictures of known redness. It knows no test."""
+"""The judges that ask a model over a protocol, set up for the provider of the tests, and pictures of known redness. It knows no test."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,14 +11,19 @@ from reward_adapters.vlm.judge import VlmJudge
 from ...conformance.provider import KEY, Provider
 from ..pictures import ask, encoded, plain
 
-PREFIXES = {"openai": "MAXWELL_JUDGE_OPENAI_", "local-vlm": "MAXWELL_JUDGE_LOCAL_VLM_"}
+PREFIXES = {
+    "openai": "MAXWELL_JUDGE_OPENAI_",
+    "local-vlm": "MAXWELL_JUDGE_LOCAL_VLM_",
+    "gemini": "MAXWELL_JUDGE_GEMINI_",
+}
 
 
 def environment(provider: Provider, name: str = "openai", **settings: str) -> dict[str, str]:
     """The settings of this judge; nothing for any other judge."""
     if name not in PREFIXES:
         return {}
-    usual = {"model": "truthful", "base_url": provider.url} | ({"api_key": KEY} if name == "openai" else {})
+    url = provider.url.removesuffix("/v1") if name == "gemini" else provider.url
+    usual = {"model": "truthful", "base_url": url} | ({} if name == "local-vlm" else {"api_key": KEY})
     return {PREFIXES[name] + key.upper(): value for key, value in (usual | settings).items()}
 
 

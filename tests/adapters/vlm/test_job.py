@@ -20,14 +20,16 @@ SEEDS = range(1, 5)
 SAMPLER = {"candidates": 6, "steps": 10}
 
 
-async def drawn(redis: Client, folder: Path, provider: Provider, **settings: str) -> list[tuple[JobRecord, float]]:
+async def drawn(
+    redis: Client, folder: Path, provider: Provider, name: str = "openai", **settings: str
+) -> list[tuple[JobRecord, float]]:
     """Jobs of four seeds drawn with a judge of these settings, and how much redder each became than its plain picture."""
-    async with built("openai", environment(provider, **settings)) as judge, studio(redis, folder) as at:
+    async with built(name, environment(provider, name, **settings)) as judge, studio(redis, folder) as at:
         async with Cards(redis).published("judges", judges=[judge.card]):
-            bench = Bench({"openai": judge})
-            serving = asyncio.create_task(Asks(redis, lease=LEASE).serve(["openai"], bench.answer, concurrency=4))
+            bench = Bench({name: judge})
+            serving = asyncio.create_task(Asks(redis, lease=LEASE).serve([name], bench.answer, concurrency=4))
             try:
-                jobs = [await at.drawn(SAMPLER, judge="openai", seed=seed) for seed in SEEDS]
+                jobs = [await at.drawn(SAMPLER, judge=name, seed=seed) for seed in SEEDS]
             finally:
                 serving.cancel()
                 await asyncio.wait([serving])
@@ -41,11 +43,19 @@ async def _gain(at: Studio, job: JobRecord) -> float:
     return redness(await at.picture(job)) - redness(await at.picture(job, "baseline.png"))
 
 
-@pytest.mark.parametrize("mode", ["separate", "grid"])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("openai", {"mode": "separate"}),
+        ("openai", {"mode": "grid"}),
+        ("openai", {"mode": "pairwise", "rounds": "2"}),
+        ("gemini", {"mode": "separate"}),
+    ],
+)
 async def test_a_truthful_model_makes_pictures_redder(
-    redis: Client, tmp_path: Path, provider: Provider, mode: str
+    redis: Client, tmp_path: Path, provider: Provider, name: str, told: dict[str, str]
 ) -> None:
-    answers = await drawn(redis, tmp_path, provider, mode=mode)
+    answers = await drawn(redis, tmp_path, provider, name, **told)
     for job, gain in answers:
         assert job.state == JobState.SUCCEEDED
         assert gain > 0

@@ -1,0 +1,73 @@
+"""What servers of any protocol say, read with nothing taken for granted: their JSON, their counts, their wishes. It knows no protocol.
+
+Servers differ, and proxies answer with pages.
+"""
+
+import email.utils
+import json
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contracts.errors import JudgeMalformed
+
+NO_KEY = "none"  # what servers without keys are sent
+_QUOTED = 200  # characters of what a server said
+_KEYS = re.compile(r"\b(sk-[\w*-]+|AIza[\w*-]+|AQ\.[\w*-]+)")  # OpenAI's and Google's; servers show parts of them
+
+
+def json_object(body: str | bytes, judge: str, prefix: str) -> dict[str, Any]:
+    """The object in a body of the status 200. Raises JudgeMalformed where it holds none."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict):
+        return said
+    page = "a web page" if body.lstrip()[:1] in ("<", b"<") else "no JSON"
+    raise JudgeMalformed(
+        f"the server of the judge {judge!r} answered {page} instead of a completion: is {prefix}BASE_URL right?"
+    )
+
+
+def count(said: object) -> int:
+    """A number of tokens; 0 for what is none."""
+    return said if isinstance(said, int) and said > 0 else 0
+
+
+def text(said: object) -> str | None:
+    """A text with something in it, or None."""
+    return said if isinstance(said, str) and said.strip() else None
+
+
+def quoted(message: object, key: str) -> str:
+    """What a server said, in brackets, one line of it, without the key; empty where it said nothing."""
+    if not isinstance(message, str):
+        return ""
+    line = " ".join(message.split())
+    line = line if key == NO_KEY else line.replace(key, "(key)")
+    line = "".join(one for one in _KEYS.sub("(key)", line) if one.isprintable())
+    return f' (it says: "{line[:_QUOTED]}")' if line else ""
+
+
+def retry_after(headers: Mapping[str, str]) -> timedelta | None:
+    """When to come back, as `retry-after-ms` or `Retry-After` (seconds, or a date) says; None where nothing sensible is said."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if (delay := seconds(headers.get(name), unit)) is not None:
+            return delay
+    try:
+        date = email.utils.parsedate_to_datetime(headers["retry-after"])
+        return max(timedelta(0), date - datetime.now(UTC))
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def seconds(said: str | None, unit: float = 1.0) -> timedelta | None:
+    """A span of time from 0 to eleven days, in so many seconds; None for everything else."""
+    try:
+        span = float(said or "") * unit
+    except ValueError:
+        return None
+    return timedelta(seconds=span) if math.isfinite(span) and 0 <= span < 1e6 else None

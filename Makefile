@@ -11,7 +11,7 @@ serve: setup
 	@$(BIN)/maxwell up
 
 test: setup-dev
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: setup-dev
 	@$(BIN)/ruff format --check .

@@ -24,7 +24,7 @@ from contracts.judging import AskName, JudgeAsk, JudgeFailure, Verdict
 from .provider import JUDGE, Setting, setting
 
 IN_FLIGHT = 256
-QUEUED = 320  # asked at a time, so that the worker never lacks asks
+QUEUED = 400  # asked at a time, so that the worker never lacks asks
 LATENCY = 3.0  # seconds
 POOL = 64  # different pictures
 PATIENCE = timedelta(seconds=120)

@@ -45,7 +45,7 @@ async def setting(model: str, latency: float, jobs: int = 64) -> AsyncIterator[S
     with (
         tempfile.TemporaryDirectory(prefix="maxwell-bench-") as folder,
         EmbeddedServer(Path(folder)) as server,
-        _provider(latency) as url,
+        provider(latency) as url,
         _worker(server.url, url, model) as worker,
     ):
         async with connect(server.url, patience=WORKER_PATIENCE) as redis:
@@ -60,7 +60,8 @@ async def _offered(redis: Client, worker: "subprocess.Popen[bytes]") -> bool:
 
 
 @contextmanager
-def _provider(latency: float) -> Iterator[str]:
+def provider(latency: float) -> Iterator[str]:
+    """The address of a provider that answers after `latency` seconds."""
     command = [sys.executable, "-m", "tests.conformance", "--latency", str(latency)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True) as process:

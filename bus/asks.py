@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,7 +25,7 @@ from .queue import LEASE, Queue, process_name
 
 LOOK_EVERY = timedelta(seconds=3)  # between looks where the bell is silent
 GRACE = timedelta(seconds=1)  # for the judge worker to say what it had cost until then
-SPARE = 8  # one in so many is fetched beyond those that are worked on
+SPARE = 4  # one in so many is fetched beyond those that are worked on
 MARGIN = timedelta(seconds=60)  # an ask's pictures outlive its deadline at most by this
 
 Answer = Verdict | JudgeFailure
@@ -92,32 +93,24 @@ class Asks:
         async with AsyncExitStack() as queues, asyncio.TaskGroup() as group:
             for judge in judges:
                 queue = await queues.enter_async_context(self._new_queue(judge))
-                work = self._with_slots(concurrency, lambda name: self._answer(name, handler))
+                work = partial(self._answer, handler, asyncio.Semaphore(concurrency))
+                # The queue refills a full room four times a second: the next ones are fetched before that.
                 group.create_task(queue.run(work, room=concurrency + concurrency // SPARE))
 
-    @staticmethod
-    def _with_slots(concurrency: int, work: Callable[[str], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
-        """At most so many at a time. The queue refills a full room four times a second: the next ones are fetched before that."""
-        slots = asyncio.Semaphore(concurrency)
-
-        async def in_slot(name: str) -> None:
-            async with slots:
-                await work(name)
-
-        return in_slot
-
-    async def _answer(self, full_name: str, handler: JudgeHandler) -> None:
+    async def _answer(self, handler: JudgeHandler, slots: asyncio.Semaphore, full_name: str) -> None:
+        """Answer one ask. Its slot at the judge is the next one's before the answer is written."""
         job, _, field = full_name.partition(":")
-        raw = await self._redis.hget(keys.ASKS % job, f"{field}/ask")
-        if raw is None:
-            return  # answered, withdrawn, or its job has ended
-        ask = JudgeAsk.model_validate_json(raw)
-        if ask.deadline <= datetime.now(UTC):
-            return  # nobody waits any more: do not pay for it
-        pictures: Any = await self._take(args=[job, field, ask.pictures])
-        if pictures is None:
-            return  # withdrawn or canceled just now
-        answer = await _typed_answer(handler, ask, pictures)
+        async with slots:
+            raw = await self._redis.hget(keys.ASKS % job, f"{field}/ask")
+            if raw is None:
+                return  # answered, withdrawn, or its job has ended
+            ask = JudgeAsk.model_validate_json(raw)
+            if ask.deadline <= datetime.now(UTC):
+                return  # nobody waits any more: do not pay for it
+            pictures: Any = await self._take(args=[job, field, ask.pictures])
+            if pictures is None:
+                return  # withdrawn or canceled just now
+            answer = await _typed_answer(handler, ask, pictures)
         await self._write(args=[job, field, full_name, answer.model_dump_json(), ask.pictures])
 
     async def _queue(self, judge: str) -> Queue:

@@ -7,6 +7,8 @@ One script (`scripts/limits.lua`, docs/adr/0004) decides for all processes, by t
 - At most `concurrency` calls are under way, as long as workers renew their leases; a killed one's count 10 s longer.
 - Jobs with waiting calls take turns, across processes: a job's second call waits for every other job's first one.
 - After so many failures in a row nobody is asked for a while; then one call tries, and the pause doubles until one is answered.
+- A call waits in line only as long as it can still be answered in its ask's time: else, where more calls come than may be made, each
+  would be let through just before its deadline, paid for, cut off, and taken for a failure of the provider.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import perf_counter
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,6 +35,7 @@ from .queue import LEASE, process_name
 
 BURST = 20  # of a minute's calls or tokens one in so many may come at once; the others are spread over the minute
 LEAST = timedelta(milliseconds=500)  # left for a call; with less it is not worth making
+SMOOTHED = 8  # calls, over which the time that one takes is averaged
 CUT_OFF = timedelta(milliseconds=50)  # a call cancelled this near its deadline was cut off by it
 PAUSE = timedelta(seconds=5)  # of the open breaker at first; doubled each time it opens again
 LONGEST_PAUSE = timedelta(seconds=60)
@@ -96,19 +100,20 @@ class Passage:
         return self.expected - self.real if self.real else 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class LimitGate:
     """Lets calls to one account through. The interface is `reward_adapters.vlm.conversation.Gate`, which judges know us by."""
 
     limits: Limits
     of: JudgeLimits
+    usual: float = 0.0  # seconds that an answered call takes, as far as this process knows
 
     @asynccontextmanager
     async def call(self, ask: JudgeAsk, expected: JudgeUsage) -> AsyncIterator[Passage]:
         """Entered when the call may be made; see the module. Errors raised here cost no call.
 
-        Raises JudgeRateLimited where it could not be made in the ask's time, and JudgeUnavailable where the breaker is open or
-        Redis is away: without it nobody knows the limits.
+        Raises JudgeRateLimited where it could not be made in the ask's time, and JudgeUnavailable where the breaker is open, until
+        it may be tried again, or Redis is away: without it nobody knows the limits.
         """
         passage = Passage(expected.tokens.input + expected.tokens.output)
         ticket = f"{self.limits.process} {next(self.limits.numbers)} {passage.expected} {ask.name.job}"
@@ -116,9 +121,10 @@ class LimitGate:
         try:
             await self._let_through(ask, ticket)
             self.limits.held[ticket] = self.of.account
-            outcome = "unknown"
+            outcome, began = "unknown", perf_counter()
             yield passage
             outcome = "answered"
+            self.usual += (perf_counter() - began - self.usual) / SMOOTHED
         except JudgeError as error:
             if outcome != "unmade":
                 outcome, retry_after = _outcome(error)
@@ -138,9 +144,10 @@ class LimitGate:
         return (*rates, self.of.concurrency or 0, self.of.failures, *times)
 
     async def _let_through(self, ask: JudgeAsk, ticket: str) -> None:
-        end = ask.deadline - LEAST
+        now = datetime.now(UTC)
+        end = latest_start(now, ask.deadline, self.usual)
         try:
-            async with asyncio.timeout((end - datetime.now(UTC)).total_seconds()):
+            async with asyncio.timeout((end - now).total_seconds()):
                 if await self._look(ask, ticket, end) is None:
                     return
                 async with self.limits.bell.listen(ticket) as rung:
@@ -162,12 +169,10 @@ class LimitGate:
             return None
         span = timedelta(milliseconds=answer[1])
         if said == "open":
-            raise _final(
-                JudgeUnavailable(
-                    f"the server of the judge {ask.judge!r} failed {self.of.failures} times in a row or more: it is left alone for a "
-                    "while",
-                    span,
-                )
+            raise JudgeUnavailable(
+                f"the server of the judge {ask.judge!r} failed {self.of.failures} times in a row or more: it is left alone for a while",
+                span,
+                NO_CALL,
             )
         if datetime.now(UTC) + span >= end:
             raise self._late(ask, span)
@@ -190,6 +195,11 @@ class LimitGate:
             await self.limits.script(args=["leave", self.of.account, ticket, *self._rules, outcome, unused, ms])
         except BusUnavailable as error:
             log.warning("the end of a call could not be noted, its lease runs out", reason=str(error))
+
+
+def latest_start(now: datetime, deadline: datetime, usual: float) -> datetime:
+    """Until when a call may wait in line: it keeps twice its usual seconds, but no more than half of the time that is left now."""
+    return deadline - max(LEAST, min(timedelta(seconds=2 * usual), (deadline - now) / 2))
 
 
 def _rate(per_minute: int | None) -> tuple[float, int]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -59,14 +60,16 @@ class Trial:
 def examine(name: str, seconds: float) -> Trial:
     """Build the judge from the environment and ask it, as a worker would: with retries, for at most so many seconds.
 
-    Raises JudgeSetupError where it cannot be built, and Failure where it gives no verdict, each with what to do about it.
+    Raises JudgeSetupError where it cannot be built, Failure where it gives no verdict, each with what to do about it, and a bug as it is.
     """
-    with _listening() as notes:
+    with _listening() as (notes, bugs):
         began = time.monotonic()
         judge = registry.build(name, os.environ)
         ready = time.monotonic()
         answer = asyncio.run(_answer(judge, seconds))
         ended = time.monotonic()
+    if bugs:  # whose traceback says more than any sentence
+        raise bugs[-1]
     if isinstance(answer, JudgeFailure):
         out_of_time = ended - ready > 0.9 * seconds  # nobody starts again for the last moments
         late = f": it had {seconds:g} s, give it more with --timeout" if out_of_time else ""
@@ -96,20 +99,23 @@ def report(console: Console, trial: Trial) -> None:
 
 
 @contextmanager
-def _listening() -> Iterator[list[str]]:
-    """Keeps logs off the terminal while the block runs; the list fills with the judge's own warnings."""
+def _listening() -> Iterator[tuple[list[str], list[BaseException]]]:
+    """Keeps logs off the terminal while the block runs; the lists fill with the judge's own warnings, and with bugs that were logged."""
     heard: list[str] = []
+    bugs: list[BaseException] = []
 
     def hear(_: Any, method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         if method == "warning" and "judge" in event and "attempts" not in event:
             heard.append(str(event["event"]))
+        if event.get("exc_info") and (bug := sys.exception()) is not None:
+            bugs.append(bug)
         raise structlog.DropEvent
 
     before, silent = structlog.get_config(), logging.NullHandler()
     structlog.configure(processors=[hear])
     logging.getLogger().addHandler(silent)  # else Python prints the warnings of libraries
     try:
-        yield heard
+        yield heard, bugs
     finally:
         logging.getLogger().removeHandler(silent)
         structlog.configure(**before)

@@ -14,7 +14,10 @@ MaxwellError                    code                      retryable
 │   ├── OutOfMemory             out_of_memory             no
 │   └── EngineStopped           engine_stopped            yes
 └── JudgeError                  judge_failed              no
-    ├── JudgeUnavailable        judge_unavailable         yes     time-outs, connections, 5xx, rate limits
+    ├── JudgeUnavailable        judge_unavailable         yes     time-outs, connections, 5xx
+    ├── JudgeRateLimited        judge_rate_limited        yes     asked too often, by its provider's limits or ours
+    ├── JudgeQuotaExhausted     judge_quota_exhausted     no      its account is empty
+    ├── JudgeMisconfigured      judge_misconfigured       no      its key, address, model or settings are wrong
     ├── JudgeRefused            judge_refused             no      the judge declined to look
     └── JudgeMalformed          judge_malformed           yes     it answered, but not what was asked
 """

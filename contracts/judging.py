@@ -9,10 +9,8 @@ from ._base import Contract
 
 AskKind = Literal["candidates", "check", "final", "preference"]
 JudgeKind = Literal["selecting", "scoring"]
-COMPARISON_ASKS: dict[JudgeKind, int] = {
-    "scoring": 1,
-    "selecting": 2,
-}  # result against baseline; a choice in both orders
+# Asks about result and baseline: a choice is asked for in both orders.
+COMPARISON_ASKS: dict[JudgeKind, int] = {"scoring": 1, "selecting": 2}
 ROUNDING = 1e-9  # dollars
 
 

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 import redis as sync_redis
+from hypothesis import settings
 
 from bus import keys
 from bus.connection import Client, connect
 from bus.server import EmbeddedServer
 from contracts.jobs import JobState
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no failure of an example
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

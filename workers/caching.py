@@ -104,7 +104,7 @@ def of_these(cached: CachedVerdict, pictures: Sequence[str]) -> Verdict:
     verdict, before = cached.verdict, cached.pictures
     if sorted(before) != sorted(pictures) or len(verdict.scores) != len(before):
         raise JudgeMalformed("it is about other pictures")
-    places = [before.index(one) for one in pictures]  # equal pictures have equal scores
+    places = _places(before, pictures)
     return verdict.model_copy(
         update={
             "scores": tuple(verdict.scores[place] for place in places),
@@ -113,6 +113,16 @@ def of_these(cached: CachedVerdict, pictures: Sequence[str]) -> Verdict:
             "usage": JudgeUsage(calls=0, cached=1, usd=None if verdict.usage.usd is None else 0.0),
         }
     )
+
+
+def _places(before: Sequence[str], pictures: Sequence[str]) -> list[int]:
+    """Where each picture stood. Of equal ones a judge may have chosen one only: each takes the place of another."""
+    left: list[str | None] = list(before)
+    places = []
+    for one in pictures:
+        places.append(left.index(one))
+        left[places[-1]] = None
+    return places
 
 
 def _retold(rationale: str | None, places: Sequence[int]) -> str | None:

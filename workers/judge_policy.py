@@ -20,13 +20,7 @@ def heed(spec: JobSpec, rows: Sequence[StepAudit]) -> None:
                     raise _error(failure)
     skipped = [row for row in rows if _failure(row)]
     if len(skipped) > spec.max_skipped_steps:
-        last = skipped[-1]
-        were = "step was" if len(skipped) == 2 else "steps were"
-        raise _error(
-            str(last.failure),
-            f"{len(skipped) - 1} {were} skipped for failures of the judge {spec.judge!r}, as many as max_skipped_steps allows; at step "
-            f"{last.step} it failed again: {last.failure}",
-        )
+        raise _error(str(skipped[-1].failure), _too_many(spec, skipped))
 
 
 def check_answered(spec: JobSpec, rows: Sequence[StepAudit]) -> None:
@@ -34,6 +28,17 @@ def check_answered(spec: JobSpec, rows: Sequence[StepAudit]) -> None:
     failures = [failure for row in rows if (failure := _failure(row))]
     if failures and not any(_answered(row) for row in rows):
         raise _error(failures[-1], f"the judge {spec.judge!r} answered at no step; the last time: {failures[-1]}")
+
+
+def _too_many(spec: JobSpec, skipped: Sequence[StepAudit]) -> str:
+    last = skipped[-1]
+    if len(skipped) == 1:
+        return f"the judge {spec.judge!r} failed at step {last.step}, and max_skipped_steps allows no step to be skipped: {last.failure}"
+    were = "step was" if len(skipped) == 2 else "steps were"
+    return (
+        f"{len(skipped) - 1} {were} skipped for failures of the judge {spec.judge!r}, as many as max_skipped_steps allows; at step "
+        f"{last.step} it failed again: {last.failure}"
+    )
 
 
 def _failure(row: StepAudit) -> str | None:

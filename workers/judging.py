@@ -20,9 +20,7 @@ from reward_adapters.base import Judge
 ATTEMPTS = 3
 FIRST_PAUSE = timedelta(milliseconds=200)  # doubled each time, plus chance, unless the judge says when to come back
 JITTER = timedelta(milliseconds=200)
-LAST_WORDS = timedelta(
-    milliseconds=250
-)  # at most: for a judge that keeps the deadline by itself, to say what it has spent
+LAST_WORDS = timedelta(milliseconds=250)  # at most: for a judge that keeps the deadline, to say what it has spent
 
 log = structlog.get_logger()
 
@@ -44,20 +42,25 @@ class Bench:
     async def answer(self, ask: JudgeAsk, pictures: Sequence[bytes]) -> Verdict | JudgeFailure:
         """The judge's verdict, or its failure after at most three attempts, never later than the ask's deadline.
 
-        The ask may allow fewer attempts. Errors that are no JudgeError are bugs and leave as they are; the caller logs and
-        types them.
+        The ask may allow fewer attempts. Errors that are no JudgeError are bugs, logged here; what they may have cost counts all the
+        same.
         """
         began, trial = time.perf_counter(), _Trial()
         said = log.bind(judge=ask.judge, job=ask.name.job, step=ask.name.step, kind=ask.kind)
         try:
             verdict = await self._in_time(ask, pictures, trial)
         except JudgeError as error:
-            usage = trial.spent.model_copy(update={"seconds": time.perf_counter() - began})
             said.warning("judge failed", code=error.code, reason=str(error), attempts=trial.attempts)
-            return JudgeFailure(code=error.code, detail=str(error), usage=usage)
-        seconds = time.perf_counter() - began
-        said.debug("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=trial.attempts)
-        return verdict.model_copy(update={"usage": trial.spent.model_copy(update={"seconds": seconds})})
+            failure = error
+        except Exception as error:
+            said.exception("the judge failed unexpectedly")
+            failure = JudgeError(f"the judge {ask.judge!r} failed ({type(error).__name__})")
+        else:
+            seconds = time.perf_counter() - began
+            said.debug("judged", pictures=ask.pictures, seconds=round(seconds, 3), attempts=trial.attempts)
+            return verdict.model_copy(update={"usage": trial.spent.model_copy(update={"seconds": seconds})})
+        usage = trial.spent.model_copy(update={"seconds": time.perf_counter() - began})
+        return JudgeFailure(code=failure.code, detail=str(failure), usage=usage)
 
     async def _in_time(self, ask: JudgeAsk, pictures: Sequence[bytes], trial: _Trial) -> Verdict:
         try:

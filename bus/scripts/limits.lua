@@ -59,10 +59,11 @@ local function delay(name, ahead, weight)
   return math.max(at, get(name)) - at + (ahead + math.min(weight, rate.burst) - rate.burst) * rate.ms
 end
 
--- Milliseconds until a call may go as far as rates know, after so many calls of all jobs, and of its own.
-local function wait_of(one, calls, own)
+-- Milliseconds until a call may go as far as rates know, after so many calls like it. Those of other jobs do not count here: they may
+-- give up, and a job that was refused at once for them would run through its steps unjudged, where it can wait.
+local function wait_of(one, ahead)
   local tokens = tokens_of(one)
-  return math.max(0, get('not_before') - at, delay('requests', calls, 1), delay('tokens', own * tokens, tokens))
+  return math.max(0, get('not_before') - at, delay('requests', ahead, 1), delay('tokens', ahead * tokens, tokens))
 end
 
 local function charge(name, weight)
@@ -94,7 +95,7 @@ end
 local function serve()
   redis.call('ZREMRANGEBYSCORE', leases, '-inf', at)
   local first = first_in_line()
-  while first and breaker_lets() and wait_of(first, 0, 0) <= 0
+  while first and breaker_lets() and wait_of(first, 0) <= 0
     and (concurrency == 0 or redis.call('ZCARD', leases) < concurrency) do
     grant(first)
     first = first_in_line()
@@ -104,16 +105,6 @@ local function serve()
     if first ~= ticket then ring(first) end
   end
   return first
-end
-
--- How many calls go before the last one of a job, as the line stands: of all jobs, and of its own.
-local function ahead_of_last(job)
-  local own, calls, passed = redis.call('LLEN', line_of(job)) - 1, 0, 0
-  for _, other in ipairs(redis.call('LRANGE', turn, 0, -1)) do
-    if other == job then passed = 1
-    else calls = calls + math.min(redis.call('LLEN', line_of(other)), own + 1 - passed) end
-  end
-  return calls + own, own
 end
 
 local function enter()
@@ -133,8 +124,8 @@ local function enter()
   redis.call('EXPIRE', line_of(job), LIMIT_SECONDS)
   local first = serve()
   if redis.call('ZSCORE', leases, ticket) then return {'go'} end
-  local ms = wait_of(first, 0, 0)
-  if new then ms = math.max(ms, wait_of(ticket, ahead_of_last(job))) end
+  local ms = wait_of(first, 0)
+  if new then ms = math.max(ms, wait_of(ticket, redis.call('LLEN', line_of(job)) - 1)) end
   return {'wait', math.ceil(ms), first == ticket and 1 or 0}
 end
 

@@ -14,7 +14,11 @@ MAX_BRACES = 50  # places where an object may begin that are tried
 RATIONALE_LENGTH = 600
 TIE = "TIE"  # the label of neither
 _QUOTED = 80  # characters of a wrong answer that an error shows
-_THOUGHT = re.compile(r"<think>.*?(</think>|$)", re.DOTALL | re.IGNORECASE)
+_THOUGHT = re.compile(
+    r"<think>.*?(?:</think>|$)"
+    r"|^(?:(?!<think>).)*</think>",  # some chat templates open the thinking themselves, and the answer has its end alone
+    re.DOTALL | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ def read(text: str | None, thinking: str | None, labels: Sequence[str], count: i
 
 def _object(text: str | None, thinking: str | None) -> dict[str, Any]:
     """The first JSON object with a choice in the answer; where all is thinking, only if that is nothing but such an object."""
-    spoken = _THOUGHT.sub(" ", (text or "")[:MAX_TEXT]).strip()
+    said = (text or "")[:MAX_TEXT]
+    if (whole := _whole(said)) is not None:
+        return whole  # also where its rationale tells of <think>
+    spoken = _THOUGHT.sub(" ", said).strip()
     if not spoken:
         return _object_of_thinking((thinking or text or "")[:MAX_TEXT].strip())
     for found in _objects(spoken):
@@ -57,14 +64,19 @@ def _object_of_thinking(thinking: str) -> dict[str, Any]:
     """Some servers put the answer itself there. A draft within a train of thought is no answer."""
     if not thinking:
         raise JudgeMalformed("it is empty")
-    whole = thinking.removeprefix("```json").removeprefix("```").removesuffix("```").strip()
-    try:
-        found = json.loads(whole)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or "selected" not in found:
+    if (whole := _whole(thinking)) is None:
         raise JudgeMalformed("it is empty but for thinking: switch the model's thinking off, or let it write more")
-    return found
+    return whole
+
+
+def _whole(text: str) -> dict[str, Any] | None:
+    """The object with a choice that the text is, and nothing but it, fenced or not."""
+    bare = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```")
+    try:
+        found = json.loads(bare)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and "selected" in found else None
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:

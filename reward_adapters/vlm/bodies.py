@@ -15,7 +15,9 @@ from contracts.errors import JudgeMalformed
 
 NO_KEY = "none"  # what servers without keys are sent
 _QUOTED = 200  # characters of what a server said
+MOST_TOKENS = 10**9  # of one call; a number beyond that counts something else
 _KEYS = re.compile(r"\b(sk-[\w*-]+|AIza[\w*-]+|AQ\.[\w*-]+)")  # OpenAI's and Google's; servers show parts of them
+_ADDRESSES = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+|\b\d{1,3}(\.\d{1,3}){3}(:\d+)?\b|\blocalhost:\d+", re.IGNORECASE)
 
 
 def json_object(body: str | bytes, judge: str, prefix: str) -> dict[str, Any]:
@@ -34,7 +36,7 @@ def json_object(body: str | bytes, judge: str, prefix: str) -> dict[str, Any]:
 
 def count(said: object) -> int:
     """A number of tokens; 0 for what is none."""
-    return said if isinstance(said, int) and said > 0 else 0
+    return said if type(said) is int and 0 < said <= MOST_TOKENS else 0
 
 
 def text(said: object) -> str | None:
@@ -43,12 +45,13 @@ def text(said: object) -> str | None:
 
 
 def quoted(message: object, key: str) -> str:
-    """What a server said, in brackets, one line of it, without the key; empty where it said nothing."""
+    """What a server said, in brackets, one line of it, without keys and addresses; empty where it said nothing."""
     if not isinstance(message, str):
         return ""
     line = " ".join(message.split())
     line = line if key == NO_KEY else line.replace(key, "(key)")
-    line = "".join(one for one in _KEYS.sub("(key)", line) if one.isprintable())
+    line = _ADDRESSES.sub("(address)", _KEYS.sub("(key)", line))
+    line = "".join(one for one in line if one.isprintable())
     return f' (it says: "{line[:_QUOTED]}")' if line else ""
 
 

@@ -9,7 +9,7 @@ from .conversation import Chat
 from .estimating import usual_call
 from .judge import VlmJudge
 from .pricing import Rates, price_of
-from .prompt import SYSTEM
+from .prompt import SYSTEM, pair_task, task
 from .settings import VlmSettings
 from .showing import PICTURE_SIZE
 
@@ -59,4 +59,5 @@ def vlm_judge(
 
 def _fingerprint(settings: VlmSettings) -> str:
     """Of all that is set and of our rules; what is secret is masked by its type and so no part of it."""
-    return hashlib.sha256(f"{settings.model_dump_json()}\n{SYSTEM}".encode()).hexdigest()
+    rules = (SYSTEM, task(("A", "B"), 1), pair_task(("A", "B")))
+    return hashlib.sha256("\n".join((settings.model_dump_json(), *rules)).encode()).hexdigest()

@@ -15,10 +15,10 @@ from contracts.judging import NO_CALL, ONE_CALL, JudgeAsk, JudgeCard, JudgeUsage
 
 from .answer import Choice, read
 from .pricing import Rates
-from .prompt import SYSTEM, correction, schema
+from .prompt import SYSTEM, cleaned, correction, schema
 from .showing import Part, Showing
 
-REPEATED = 2000  # characters of a malformed answer that the model is reminded of
+REPEATED = 2000  # characters of a malformed answer that the model is reminded of, and of what was wrong with it
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,10 @@ class Interview:
             if first.cut or not self._may_repair(ask, showing, purse):
                 raise self._malformed(error, first.cut) from error
             purse.owed += 1
-            said = first.text or first.thinking or "(nothing)"
-            words = correction(str(error), showing.task)
-        second = await self._say(replace(conversation, corrected=(said[:REPEATED], words)), ask, purse)
+            # Cleaned: a token of a chat template that the model spelled out would become one when it is told again.
+            said = cleaned(first.text or first.thinking or "", REPEATED) or "(nothing)"
+            words = correction(cleaned(str(error), REPEATED), showing.task)
+        second = await self._say(replace(conversation, corrected=(said, words)), ask, purse)
         try:
             return read(second.text, second.thinking, showing.options, count)
         except JudgeMalformed as error:
@@ -137,7 +138,8 @@ class Interview:
                     reply = await self.chat.say(conversation, seconds)
                 used = self.rates.of_reply(reply.usage, expected)
             except JudgeError as error:
-                used = self.rates.priced(error.usage)
+                # Whoever was told to stop may say so by an error of its own, which knows of no tokens.
+                used = expected if limit.expired() and error.usage == ONE_CALL else self.rates.priced(error.usage)
                 raise
             except TimeoutError as error:
                 if not limit.expired():

@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from contracts.errors import JudgeError, JudgeMisconfigured, first_line
 from contracts.judging import JudgeUsage, Tokens
 
 from ..base import decode
 from .conversation import Conversation, Reply
 from .forced_form import Forcing, Vocabulary, form, rationale_room
-from .prompt import cleaned
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-REPEATED = 2000  # characters of a malformed answer that the model is reminded of
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -35,25 +36,28 @@ class LocalModel:
     def load(cls, judge: str, prefix: str, model: str, revision: str, device: str, dtype: str) -> "LocalModel":
         """Read everything. Takes seconds to minutes. Raises JudgeMisconfigured where it cannot serve, saying why."""
         import torch  # noqa: PLC0415
+        from safetensors import SafetensorError  # noqa: PLC0415
         from transformers import AutoModelForImageTextToText  # noqa: PLC0415
 
         try:
             processor = _processor(model, revision)
             kind = "auto" if dtype == "auto" else getattr(torch, dtype)
             loaded = AutoModelForImageTextToText.from_pretrained(model, revision=revision, dtype=kind).to(device).eval()
-        except (OSError, ValueError, ImportError, RuntimeError, KeyError) as error:
+        except (OSError, ValueError, ImportError, RuntimeError, KeyError, SafetensorError) as error:
             if is_out_of_memory(error):
                 raise
+            # Users see the sentence, and what the library says names folders and addresses.
+            log.warning("the model of a judge cannot be loaded", judge=judge, reason=first_line(error))
             raise JudgeMisconfigured(
-                f"the judge {judge!r} is misconfigured: its model cannot be loaded ({type(error).__name__}: {first_line(error)}): "
+                f"the judge {judge!r} is misconfigured: its model cannot be loaded ({type(error).__name__}, the worker's log says why): "
                 f"check {prefix}MODEL, _DEVICE and _DTYPE"
             ) from error
-        if not (processor.chat_template or processor.tokenizer.chat_template):
+        if wrong := _unfit(processor):
             raise JudgeMisconfigured(
-                f"the judge {judge!r} is misconfigured: its model has no chat template, so it is none to talk with: "
-                f"set {prefix}MODEL to an instruct model"
+                f"the judge {judge!r} is misconfigured: {wrong}: set {prefix}MODEL to an instruct model that sees pictures"
             )
         words = Vocabulary.of(processor.tokenizer, loaded.config.get_text_config().vocab_size)
+        loaded.generation_config = _plain_generation(loaded.generation_config, words.end)
         return cls(judge, prefix, processor, loaded, words)
 
     def answer(
@@ -88,8 +92,7 @@ class LocalModel:
         ]
         if conversation.corrected is not None:
             said, correction = conversation.corrected
-            # Spelled out by the model, a token of the template would become one.
-            messages.append({"role": "assistant", "content": [{"type": "text", "text": cleaned(said, REPEATED)}]})
+            messages.append({"role": "assistant", "content": [{"type": "text", "text": said}]})
             messages.append({"role": "user", "content": [{"type": "text", "text": correction}]})
         template = self.processor.chat_template or self.processor.tokenizer.chat_template
         quiet = {"enable_thinking": False} if "enable_thinking" in str(template) else {}
@@ -147,14 +150,10 @@ class LocalModel:
             asked = [(_options(one), one.count) for one in conversations]
             return Forcing([form(self.words, *one, rationale_room(self.words, *one, most)) for one in asked])
 
-        usual = self.model.generation_config
-        pad = usual.pad_token_id if usual.pad_token_id is not None else self.words.end
-        ends = usual.eos_token_id if usual.eos_token_id is not None else self.words.end
-        config = GenerationConfig(max_new_tokens=most, do_sample=False, eos_token_id=ends, pad_token_id=pad)
         with torch.inference_mode():
             whole = self.model.generate(
                 **inputs.to(self.model.device, dtype=self.model.dtype),
-                generation_config=config,
+                generation_config=GenerationConfig(max_new_tokens=most, do_sample=False),
                 logits_processor=[forms()] if forced else [],
                 stopping_criteria=[Over()],
             )
@@ -163,7 +162,6 @@ class LocalModel:
 
     def _reply(self, asked: "Tensor", said: "Tensor", most: int) -> Reply:
         ends = self.model.generation_config.eos_token_id
-        ends = {*ends} if isinstance(ends, list) else {ends, self.words.end}
         ids = said.tolist()
         length = next((place + 1 for place, token in enumerate(ids) if token in ends), len(ids))
         pads = self.processor.tokenizer.pad_token_id
@@ -182,6 +180,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     import torch  # noqa: PLC0415
 
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _unfit(processor: Any) -> str | None:
+    """Why a model with this processor cannot be asked; None: it can."""
+    if not (processor.chat_template or processor.tokenizer.chat_template):
+        return "its model has no chat template, so it is none to talk with"
+    if getattr(processor, "image_token_id", None) is None:
+        return "its model's processor names no token that stands for a picture"
+    return None
+
+
+def _plain_generation(usual: Any, end: int) -> Any:
+    """Of how a model usually generates only what ends and pads: its penalties would weigh on labels, and its beams mix up the forms."""
+    from transformers import GenerationConfig  # noqa: PLC0415
+
+    ends = usual.eos_token_id if isinstance(usual.eos_token_id, list) else [usual.eos_token_id]
+    pad = end if usual.pad_token_id is None else usual.pad_token_id
+    return GenerationConfig(eos_token_id=sorted({*ends, end} - {None}), pad_token_id=pad)
 
 
 def _options(conversation: Conversation) -> list[str]:

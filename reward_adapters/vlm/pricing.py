@@ -103,16 +103,16 @@ class Rates:
         said = told.tokens
         if not (said.input or said.output):
             return expected
-        tokens = Tokens(
-            input=said.input or expected.tokens.input,
-            output=said.output or expected.tokens.output,
-            image=said.image or min(expected.tokens.image, said.input or expected.tokens.input),
-        )
-        if said.input > ALARM * expected.tokens.input and not self._alarmed:
+        usual = expected.tokens
+        billed = said.input or usual.input
+        # Nobody tells how many of them are the pictures': then the share that was expected, for the texts had theirs too.
+        image = said.image or round(billed * usual.image / max(1, usual.input))
+        tokens = Tokens(input=billed, output=said.output or usual.output, image=image)
+        if said.input > ALARM * usual.input and not self._alarmed:
             self._alarmed = True
             log.warning(
                 "the model bills far more tokens than expected: does its server count pictures as text? said once",
-                judge=self.judge, billed=said.input, expected=expected.tokens.input,
+                judge=self.judge, billed=said.input, expected=usual.input,
             )  # fmt: skip
         estimated = not (said.input and said.output)
         return self.priced(told.model_copy(update={"tokens": tokens, "estimated": estimated}))

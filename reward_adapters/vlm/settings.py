@@ -1,6 +1,8 @@
 """Settings of the judges that ask models, read from the environment a factory gets. It knows no SDK."""
 
 import hashlib
+import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -115,8 +117,12 @@ def check_url(judge: str, prefix: str, base_url: str, example: str = "http://127
     """Raises JudgeSetupError for what is no address of a server."""
     try:
         url = urlsplit(base_url)
-        good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port or 1) > 0
-    except ValueError:  # a port that is no number, for one
+        host = url.hostname or ""
+        if re.fullmatch(r"[\d.]+|.*:.*", host):
+            ipaddress.ip_address(host)
+        good = url.scheme in ("http", "https") and bool(host) and (url.port or 1) > 0
+        good = good and base_url.isprintable() and " " not in base_url
+    except ValueError:  # a port that is no number, or four numbers that are no address
         good = False
     if not good:
         raise JudgeSetupError(

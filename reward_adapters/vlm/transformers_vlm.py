@@ -109,7 +109,7 @@ class TransformersChat:
 
     def __init__(self, settings: LocalSettings) -> None:
         self.settings = settings
-        self._waiting: list[_Waiting] = []
+        self.waiting: list[_Waiting] = []
         self._guard = threading.Lock()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=NAME)
         self.model: LocalModel | None = None
@@ -120,13 +120,17 @@ class TransformersChat:
         """The model's reply. The first one waits for the weights. Raises JudgeError, typed."""
         one = _Waiting(conversation, time.monotonic() + seconds)
         with self._guard:
-            self._waiting.append(one)
+            self.waiting.append(one)
         self._thread.submit(self._work)
         return await asyncio.wrap_future(one.reply)
 
     async def close(self) -> None:
-        """End the thread: what is being generated stops at its next token."""
+        """End the thread: what is being generated stops at its next token, and what waits is told."""
         self._closed = True
+        with self._guard:
+            waiting, self.waiting = self.waiting, []
+        for one in waiting:
+            one.settle(JudgeUnavailable(f"the judge {NAME!r} was closed before it came to this ask", usage=NO_CALL))
         await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
     def _work(self) -> None:
@@ -137,18 +141,17 @@ class TransformersChat:
         try:
             if self.model is None:
                 self.model = self._loaded()
-            batch = [one for one in batch if not self._late(one)]
-            self._answer(self.model, batch)
         except Exception as error:  # whoever waits must hear of it, and the thread has to live on
-            said = self._no_room() if is_out_of_memory(error) else error
             for one in batch:
-                one.settle(said)
+                one.settle(self._said_of(error))
+            return
+        self._answer(self.model, [one for one in batch if not self._late(one)])
 
     def _next(self) -> list[_Waiting]:
         with self._guard:
             batch: list[_Waiting] = []
-            while self._waiting and len(batch) < self.settings.max_batch:
-                one = self._waiting.pop(0)
+            while self.waiting and len(batch) < self.settings.max_batch:
+                one = self.waiting.pop(0)
                 if not self._late(one):
                     batch.append(one)
             return batch
@@ -164,7 +167,7 @@ class TransformersChat:
         return LocalModel.load(NAME, PREFIX, settings.model, settings.revision, settings.device, settings.dtype)
 
     def _answer(self, model: LocalModel, batch: Sequence[_Waiting]) -> None:
-        """Answer all of them, in halves where the device has no room for the whole."""
+        """Answer all of them, in halves where the whole cannot be: for want of room, or for one that takes the others down with it."""
         if not batch:
             return
         forced = self.settings.schema_mode == "json_schema"
@@ -175,9 +178,10 @@ class TransformersChat:
 
         try:
             replies = model.answer([one.conversation for one in batch], self.settings.max_tokens, forced, over)
-        except RuntimeError as error:
-            if not is_out_of_memory(error) or len(batch) == 1:
-                raise
+        except Exception as error:  # whoever waits must hear of it, and the thread has to live on
+            if len(batch) == 1:
+                batch[0].settle(self._said_of(error))
+                return
             half = len(batch) // 2
         else:
             for one, said in zip(batch, replies, strict=True):
@@ -193,7 +197,10 @@ class TransformersChat:
             return JudgeUnavailable(f"the model of the judge {NAME!r} gave no answer in time", usage=said.usage)
         return said
 
-    def _no_room(self) -> JudgeError:
+    def _said_of(self, error: Exception) -> Exception:
+        """What whoever waits is told."""
+        if not is_out_of_memory(error):
+            return error
         return JudgeUnavailable(
             f"the device of the judge {NAME!r} has no memory for its model and this ask: set {PREFIX}MODE=grid, a smaller model, or "
             "ask for fewer candidates"

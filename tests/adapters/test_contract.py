@@ -3,7 +3,7 @@
 import asyncio
 import math
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 import pytest_asyncio
@@ -15,6 +15,8 @@ from reward_adapters.base import REWARD, Judge
 
 from ..conformance.provider import Provider
 from .pictures import ask, encoded, plain, sent
+from .reward_models.tiny import NAMES as REWARD_MODELS
+from .reward_models.tiny import tiny_checkpoints
 from .vlm.asking import built, environment
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # a judge keeps its connections, which belong to a loop
@@ -27,10 +29,20 @@ AWKWARD_TEXTS = ["x" * 2000, "a 🍎 by Ёлка \u202e 林檎", "\x00", "' OR 1
 PREFERRING = sorted(set(registry.installed()) - {"transformers-vlm"})
 
 
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict[str, str]]]:
+    """The settings of the reward models: tiny checkpoints."""
+    with tiny_checkpoints(tmp_path_factory.mktemp("reward-models")) as settings:
+        yield settings
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=PREFERRING)
 async def judge(request: pytest.FixtureRequest, provider_of_all: Provider) -> AsyncIterator[Judge]:
     """Each judge in turn, as the worker builds it; those that ask a model ask the truthful one of the tests' provider."""
-    async with built(request.param, environment(provider_of_all, request.param)) as judge:
+    settings = environment(provider_of_all, request.param)
+    if request.param in REWARD_MODELS:
+        settings = request.getfixturevalue("checkpoints")[request.param]
+    async with built(request.param, settings) as judge:
         yield judge
 
 

@@ -46,7 +46,7 @@ def test_a_foreign_package_offers_a_judge(folder: Path) -> None:
 
 
 def test_an_unknown_name_lists_those_that_there_are() -> None:
-    with pytest.raises(JudgeSetupError, match=r"no judge is called 'lokal': there are colorfulness, .*local-score"):
+    with pytest.raises(JudgeSetupError, match=r"no judge is called 'lokal': there are .*colorfulness, .*local-score"):
         registry.build("lokal", {})
 
 

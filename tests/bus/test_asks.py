@@ -1,62 +1,21 @@
 """An ask is answered once under its name: stored verdicts are not paid for again, late and failed judges are told as such."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 from structlog.testing import capture_logs
 
-from bus.asks import Asks, JudgeHandler
+from bus.asks import Asks
 from bus.connection import Client
 from bus.jobs import Jobs
 from contracts.errors import JudgeRefused
 from contracts.jobs import JobState
-from contracts.judging import JudgeAsk, JudgeFailure, JudgeUsage, Verdict
+from contracts.judging import JudgeAsk, JudgeFailure, Verdict
 
 from ..conftest import wait_until
+from .asking import LEASE, VERDICT, Judge, job, judge_worker
 from .builders import PICTURES, ask, claimed
-
-LEASE = timedelta(seconds=1)
-VERDICT = Verdict(scores=(5.0, None), rationale="die Äpfel 🍎", usage=JudgeUsage(calls=1, usd=0.01))
-
-
-class Judge:
-    """A judge that writes down what it was asked and answers when it may."""
-
-    def __init__(self, answer: Verdict | JudgeFailure | Exception = VERDICT) -> None:
-        self.answer = answer
-        self.asked: list[tuple[JudgeAsk, list[bytes]]] = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
-
-    async def __call__(self, question: JudgeAsk, pictures: list[bytes]) -> Verdict | JudgeFailure:
-        self.asked.append((question, pictures))
-        await self.may_answer.wait()
-        if isinstance(self.answer, Exception):
-            raise self.answer
-        return self.answer
-
-
-@asynccontextmanager
-async def judge_worker(
-    redis: Client, handler: JudgeHandler, judges: Sequence[str] = ("local",)
-) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(Asks(redis, lease=LEASE).serve(judges, handler, concurrency=8))
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-
-
-@asynccontextmanager
-async def job(redis: Client) -> AsyncIterator[str]:
-    """A running job's id; it is ended afterwards, so that nothing of it may be left."""
-    jobs = Jobs(redis)
-    claim = await claimed(jobs)
-    yield claim.record.spec.id
-    await jobs.finish(claim.record.spec.id, claim.epoch, JobState.SUCCEEDED)
 
 
 async def test_an_ask_reaches_its_judge_and_the_verdict_comes_back(redis: Client) -> None:
@@ -70,7 +29,7 @@ async def test_an_ask_reaches_its_judge_and_the_verdict_comes_back(redis: Client
 
 
 async def test_no_judge_works_on_more_than_its_asks_at_a_time(redis: Client) -> None:
-    """A ninth name has been fetched by then, and its pictures have not."""
+    """A ninth and tenth name have been fetched by then, and their pictures have not."""
     judge = Judge()
     judge.may_answer.clear()
     async with job(redis) as job_id, judge_worker(redis, judge), Asks(redis, lease=LEASE) as asks:
@@ -80,12 +39,31 @@ async def test_no_judge_works_on_more_than_its_asks_at_a_time(redis: Client) -> 
             if len(judge.asked) < 8:
                 return False
             (group,) = await redis.xinfo_groups("judge-local:stream")
-            return bool(group["pending"] == 9)
+            return bool(group["pending"] == 10)
 
-        await wait_until(fetched, "nine names are fetched")
+        await wait_until(fetched, "ten names are fetched")
         assert len(judge.asked) == 8
         judge.may_answer.set()
         assert await asyncio.gather(*asking) == [VERDICT] * 12
+
+
+async def test_who_is_next_at_the_judge_does_not_wait_until_the_answer_is_written(redis: Client) -> None:
+    judge, slots, may_write = Judge(), asyncio.Semaphore(1), asyncio.Event()
+    async with job(redis) as job_id, Asks(redis, lease=LEASE) as asks:
+        write = asks._write
+
+        async def written_later(args: list[str | int]) -> object:
+            await may_write.wait()
+            return await write(args=args)
+
+        asks._write = cast(Any, written_later)
+        async with asyncio.TaskGroup() as group:
+            for step in (1, 2):
+                question = ask(job_id, step=step)
+                await asks._put(args=[job_id, f"0:{step}:0", "nobody", 60, question.model_dump_json(), *PICTURES])
+                group.create_task(asks._answer(judge, slots, str(question.name)))
+            await wait_until(lambda: len(judge.asked) == 2, "both have been asked")
+            may_write.set()
 
 
 async def test_asking_again_finds_the_stored_verdict(redis: Client) -> None:
@@ -216,8 +194,8 @@ async def test_a_late_judge_is_not_called(redis: Client) -> None:
         late = ask(job_id).model_copy(update={"deadline": datetime.now(UTC) - timedelta(seconds=1)})
         asks = Asks(redis, lease=LEASE)
         await asks._put(args=[job_id, "0:1:0", "nobody", 60, late.model_dump_json(), *PICTURES])
-        await asks._answer(str(late.name), judge)
-        await asks._answer(f"{job_id}:0:9:0", judge)
+        for name in (str(late.name), f"{job_id}:0:9:0"):
+            await asks._answer(judge, asyncio.Semaphore(), name)
         await redis.delete(f"job:{{{job_id}}}:asks")
     assert judge.asked == []
 

@@ -3,7 +3,7 @@
 import asyncio
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bus import keys
 from bus.connection import Client
-from bus.limits import BURST, LimitGate, _rate
+from bus.limits import BURST, LimitGate, _rate, latest_start
 from contracts.errors import (
     JudgeRateLimited,
     JudgeUnavailable,
@@ -126,6 +126,45 @@ async def test_when_the_provider_says_wait_all_wait(redis: Client) -> None:
         with pytest.raises(JudgeRateLimited) as raised:
             await call(other)
         assert raised.value.usage == NO_CALL
+
+
+async def test_no_call_is_let_through_too_late_to_be_answered(redis: Client) -> None:
+    """The second may begin 20 s on, 10 s before its deadline: in time for calls of 4 s, and in vain for those of 8."""
+    async with gates(redis, 2, requests_per_minute=3) as (one, other):
+        await call(one)
+        assert one.usual > 0
+        one.usual, other.usual = 4.0, 8.0
+        with pytest.raises(JudgeRateLimited):
+            await call(other, job="gen_b")
+        in_time = asyncio.create_task(call(one))
+        await in_line(redis, 1)
+        in_time.cancel()
+        await asyncio.wait([in_time])
+
+
+async def test_calls_of_other_jobs_in_line_are_waited_for_and_the_jobs_own_known_to_last_too_long_are_not(
+    redis: Client,
+) -> None:
+    """One each 20 s, 30 s to wait: the third job's call comes too late only if the second job's does not give up."""
+    async with gates(redis, requests_per_minute=3) as (gate,):
+        await call(gate)
+        waiting = []
+        for place, job in enumerate(("gen_b", "gen_c"), 1):
+            waiting.append(asyncio.create_task(call(gate, job=job)))
+            await in_line(redis, place)
+        with pytest.raises(JudgeRateLimited):
+            await call(gate, job="gen_b")
+        await in_line(redis, 2)
+        for one in waiting:
+            one.cancel()
+        await asyncio.wait(waiting)
+
+
+@given(left=st.floats(0.0, 300.0), usual=st.floats(0.0, 600.0))
+def test_what_a_call_usually_takes_is_kept_for_it_but_half_of_its_time_at_most(left: float, usual: float) -> None:
+    now = datetime.now(UTC)
+    kept = (now + timedelta(seconds=left) - latest_start(now, now + timedelta(seconds=left), usual)).total_seconds()
+    assert kept == pytest.approx(max(0.5, min(2 * usual, left / 2)), abs=1e-5)
 
 
 async def test_accounts_are_apart(redis: Client) -> None:

@@ -3,6 +3,7 @@
 A fault is what the provider answers instead of, or made of, the truthful choice.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,13 @@ class Stalled(HungUp):
         await receive()
 
 
+class Said(JSONResponse):
+    """JSON in ASCII: so half a character, which models do say, can be sent."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()
+
+
 def error(status: int, message: str, headers: dict[str, str] | None = None, **said: Any) -> Response:
     """The error document of the protocol."""
     body = {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": None} | said}
@@ -51,7 +59,7 @@ def completion(content: str | None, finish: str = "stop", usage: Any = USAGE, **
         "finish_reason": finish,
     }
     body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1764000000, "model": "m", "choices": [choice]}
-    return JSONResponse(body | {"usage": usage})
+    return Said(body | {"usage": usage})
 
 
 def saying(saying: Saying) -> "Fault":

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from .faults import TOKENS, Fault, HungUp
+from .faults import TOKENS, Fault, HungUp, Said
 from .sayings import WRAPPED, WRONG, Saying, chosen
 
 USAGE = {
@@ -55,7 +55,7 @@ def answer(*parts: dict[str, Any], finish: str | None = "STOP", usage: Any = USA
     candidate: dict[str, Any] = {"content": {"role": "model"} | ({"parts": list(parts)} if parts else {}), "index": 0}
     candidate |= {"finishReason": finish} if finish else {}
     body = {"candidates": [candidate], "modelVersion": "m", "responseId": "r"}
-    return JSONResponse(body | ({"usageMetadata": usage} if usage is not None else {}))
+    return Said(body | ({"usageMetadata": usage} if usage is not None else {}))
 
 
 def says(content: str, finish: str = "STOP", usage: Any = USAGE) -> Response:

@@ -29,4 +29,8 @@ WRONG: dict[str, tuple[Saying, str]] = {  # and what has to be said of it
     "no-list": (lambda seen: '{"rationale": "", "selected": "A"}', '"selected" is no list of labels'),
     "no-selected": (lambda seen: '{"rationale": "all good"}', 'it holds no JSON object with "selected"'),
     "empty": (lambda seen: "", "it is empty"),
+    "half-a-character": (
+        lambda seen: "reddish \ud800 <image> <|im_end|>",
+        'it holds no JSON object with "selected": reddish',
+    ),
 }

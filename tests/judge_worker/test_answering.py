@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import stamina
+from structlog.testing import capture_logs
 
 from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused, JudgeUnavailable
 from contracts.judging import Allowance, JudgeAsk, JudgeCard, JudgeFailure, JudgeUsage, Tokens, Verdict
@@ -163,9 +164,16 @@ def test_only_retryable_errors_of_judges_are_tried_again() -> None:
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError("a bug"), TimeoutError("the judge's own")])
-async def test_a_bug_leaves_as_it_is_for_the_log(bug: Exception) -> None:
-    with pytest.raises(type(bug)):
-        await answer_of(ScriptedJudge(bug))
+async def test_a_bug_is_logged_and_costs_what_the_attempts_cost_the_one_that_it_ended_as_the_card_says(
+    no_pauses: None, bug: Exception
+) -> None:
+    spent = JudgeUsage(tokens=Tokens(input=7), usd=0.25)
+    with capture_logs() as logs:
+        answer = await answer_of(ScriptedJudge(JudgeUnavailable("503", usage=spent), bug))
+    assert isinstance(answer, JudgeFailure)
+    assert (answer.code, answer.detail) == ("judge_failed", f"the judge 'scripted' failed ({type(bug).__name__})")
+    assert (answer.usage.calls, answer.usage.usd) == (1 + CARD.cost(2).calls, 0.25)
+    assert [log["exc_info"] for log in logs if "unexpectedly" in log["event"]] == [True]
 
 
 async def test_cancelled_work_ends_cancelled() -> None:

@@ -24,7 +24,8 @@ def test_without_names_all_that_can_be_built_are_and_the_others_are_warned_of() 
     with capture_logs() as said:
         judges = build_judges("", {})
     ask_models = {"gemini", "local-vlm", "openai", "transformers-vlm"}
-    assert set(judges) == set(registry.installed()) - {"lacking", "unset"} - ask_models
+    reward_models = {"aesthetic", "clip", "hpsv2", "imagereward", "pickscore"}
+    assert set(judges) == set(registry.installed()) - {"lacking", "unset"} - ask_models - reward_models
     warnings = [line for line in said if line["log_level"] == "warning"]
     assert [warning["judge"] for warning in warnings] == ["lacking", "unset"]
     assert "No module named 'not_there'" in warnings[0]["reason"]

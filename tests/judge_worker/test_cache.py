@@ -104,6 +104,13 @@ async def test_equal_pictures_count_as_often_as_they_are_shown(redis: Client, ju
     assert judge.asked == 3
 
 
+def test_of_equal_pictures_each_keeps_a_score_of_its_own() -> None:
+    """A selecting judge of somebody else's may have chosen one of two equal ones."""
+    cached = CachedVerdict(pictures=("a", "a", "b"), verdict=Verdict(scores=(5.0, -5.0, -5.0)))
+    assert of_these(cached, ("a", "a", "b")).scores == (5.0, -5.0, -5.0)
+    assert of_these(cached, ("b", "a", "a")).scores == (-5.0, 5.0, -5.0)
+
+
 async def test_a_rationale_that_numbers_the_pictures_is_retold(filled: VerdictCache) -> None:
     same = await answered(filled, PICTURES)
     assert same.rationale == "1 is best"

@@ -9,6 +9,7 @@ import pytest
 
 from bus.connection import Client
 from bus.limits import Limits
+from contracts.errors import JudgeUnavailable
 from contracts.judging import NO_CALL, JudgeFailure, Verdict
 from contracts.limits import JudgeLimits
 from reward_adapters import registry
@@ -64,15 +65,30 @@ async def test_a_rate_is_shared_by_workers_and_what_was_not_asked_is_not_counted
 
 
 async def test_a_provider_that_fails_is_left_alone_by_all_workers(redis: Client, provider: Provider) -> None:
-    """Four failures open it: three attempts of one ask and one of the other, whose next attempt is not made."""
+    """Four failures open it: three attempts of one ask and one of the other, whose next attempt would come too late after 5 s."""
     provider.reset()
     async with benches(redis, provider, 2, model="500", breaker_failures="4") as (one, other):
-        answers = [await answer(one), await answer(other), await answer(one)]
+        answers = [await answer(one, 5.0), await answer(other, 5.0), await answer(one, 5.0)]
     failures = [each for each in answers if isinstance(each, JudgeFailure)]
     assert [failure.code for failure in failures] == ["judge_unavailable"] * 3
     assert [failure.usage.calls for failure in failures] == [3, 1, 0]
     assert "left alone" in failures[2].detail
     assert len(provider.received) == 4
+
+
+async def test_an_ask_that_has_the_time_comes_back_when_the_breakers_pause_is_over(
+    redis: Client, provider: Provider
+) -> None:
+    provider.reset()
+    judge = built(provider, breaker_failures="1")
+    assert judge.limits is not None
+    async with closing([judge]), Limits(redis, pause=timedelta(milliseconds=300)) as limits:
+        with pytest.raises(JudgeUnavailable, match="503"):
+            async with limits.gate(judge.limits).call(ask(judge.card, 2), NO_CALL):
+                raise JudgeUnavailable("503")
+        verdict = await answer(Bench(behind_limits({"openai": judge}, limits)))
+    assert isinstance(verdict, Verdict)
+    assert verdict.usage.calls == len(provider.received) == 1
 
 
 async def test_tokens_are_set_right_by_what_the_provider_says(redis: Client, provider: Provider) -> None:

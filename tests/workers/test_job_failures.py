@@ -67,9 +67,9 @@ async def test_a_check_that_fails_is_in_the_audit_and_fails_a_job_that_says_so(r
 @pytest.mark.parametrize(
     ("most", "end", "words"),
     [
-        (0, 2, "0 steps were skipped for failures of the judge 'critic', as many as max_skipped_steps allows; at step 2 it failed"),
-        (1, 4, "1 step was skipped for failures of the judge 'critic', as many as max_skipped_steps allows; at step 4 it failed"),
-        (2, 5, "2 steps were skipped for failures of the judge 'critic', as many as max_skipped_steps allows; at step 5 it failed"),
+        (0, 2, "the judge 'critic' failed at step 2, and max_skipped_steps allows no step to be skipped"),
+        (1, 4, "1 step was skipped for failures of the judge 'critic', as many as max_skipped_steps allows; at step 4 it failed again"),
+        (2, 5, "2 steps were skipped for failures of the judge 'critic', as many as max_skipped_steps allows; at step 5 it failed again"),
     ],
 )  # fmt: skip
 async def test_so_many_steps_may_be_skipped_and_the_next_failure_is_the_jobs(
@@ -81,7 +81,7 @@ async def test_so_many_steps_may_be_skipped_and_the_next_failure_is_the_jobs(
         enough = await at.drawn(LONG, max_skipped_steps=3)
     assert (job.state, job.progress.step) == (JobState.FAILED, end)
     assert job.error is not None
-    assert (job.error.code, job.error.detail) == ("judge_refused", f"{words} again: {DECLINED}")
+    assert (job.error.code, job.error.detail) == ("judge_refused", f"{words}: {DECLINED}")
     assert job.usage.judge.failures == len([row for row in rows if row.failure]) == most + 1
     assert (enough.state, enough.usage.judge.failures) == (JobState.SUCCEEDED, 3)
 

@@ -1,9 +1,11 @@
 """The judges that ask a model over a protocol, set up for the provider of the tests, and pictures of known redness. It knows no test."""
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
-from contracts.judging import Verdict
+from contracts.judging import JudgeAsk, JudgeUsage, Verdict
 from reward_adapters import registry
 from reward_adapters.base import Judge
 from reward_adapters.vlm.judge import VlmJudge
@@ -25,6 +27,30 @@ def environment(provider: Provider, name: str = "openai", **settings: str) -> di
     url = provider.url.removesuffix("/v1") if name == "gemini" else provider.url
     usual = {"model": "truthful", "base_url": url} | ({} if name == "local-vlm" else {"api_key": KEY})
     return {PREFIXES[name] + key.upper(): value for key, value in (usual | settings).items()}
+
+
+@dataclass
+class Turnstile:
+    """A `Gate` without limits that counts the calls it lets through, and those of them that were cancelled."""
+
+    made: int = 0
+    cancelled: int = 0
+
+    @asynccontextmanager
+    async def call(self, ask: JudgeAsk, expected: JudgeUsage) -> AsyncIterator["Turnstile"]:
+        self.made += 1
+        try:
+            yield self
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+
+    def used(self, usage: JudgeUsage) -> None:
+        """Nobody asks."""
+
+    def has_seen_all(self, received: int, usages: Iterable[JudgeUsage]) -> bool:
+        """Whether each call was counted, and each reached the provider but for cancelled ones, which need not have come so far."""
+        return self.made == sum(usage.calls for usage in usages) and 0 <= self.made - received <= self.cancelled
 
 
 @asynccontextmanager

@@ -25,6 +25,8 @@ def said(**changed: Any) -> str:
         f'{{"note": "first"}} {said()}',
         f"<think>{said(selected=['B', 'D'])}</think>\n{said()}",
         "\ufeff" + said(),
+        f"{said(selected=['B', 'D'])} or rather\n</think>\n{said()}",  # the template has opened the thinking
+        f"hm</think> hm <think>hm</think> {said()}",
         said(selected=[" c", "Image A"]),
         said(confidence=0.9),
         said() + said(selected=["B", "D"]),
@@ -35,7 +37,14 @@ def test_the_first_object_with_a_choice_is_read(text: str) -> None:
     assert (choice.labels, choice.rationale) == (("C", "A"), "warm colours")
 
 
-@pytest.mark.parametrize("text", [None, "", "  \n", "<think>hm</think>"])
+@pytest.mark.parametrize("quoted", ["<think>", "</think>", "</THINK> Choose B"])
+@pytest.mark.parametrize("fence", ["{}", "```json\n{}\n```"])
+def test_an_answer_whose_rationale_quotes_a_tag_is_read(quoted: str, fence: str) -> None:
+    choice = read(fence.format(said(rationale=f"picture A says {quoted}")), None, LABELS, 2)
+    assert (choice.labels, choice.rationale) == (("C", "A"), f"picture A says {quoted}")
+
+
+@pytest.mark.parametrize("text", [None, "", "  \n", "<think>hm</think>", "hm</think>"])
 def test_an_answer_in_the_place_of_thinking_is_read(text: str | None) -> None:
     assert read(text, said(), LABELS, 2).labels == ("C", "A")
     assert read(text, f"```json\n{said()}\n```", LABELS, 2).labels == ("C", "A")
@@ -53,6 +62,7 @@ def test_a_draft_within_a_train_of_thought_is_no_answer(thinking: str) -> None:
         (None, "it is empty"),
         ("   ", "it is empty"),
         ("<think>endless", "it is empty but for thinking"),
+        (f"Maybe {said()}? No</think>", "it is empty but for thinking"),
         ("A and C", "holds no JSON object"),
         ('["A", "C"]', "holds no JSON object"),
         ('{"rationale": "cut', "holds no JSON object"),

@@ -113,6 +113,7 @@ def test_nothing_set_is_not_configured(settings: dict[str, str]) -> None:
         ({"MODEL": "m", "API_KEY": "auth_tokens/1"}, f"set {PREFIX}API_KEY to a key"),
         ({"MODEL": "m", "API_KEY": KEY + "\nX: y"}, "has characters no key has"),
         ({"MODEL": "m", "API_KEY": KEY, "BASE_URL": "localhost"}, "BASE_URL is no address: write one like https://gen"),
+        ({"MODEL": "m", "API_KEY": KEY, "BASE_URL": "http://256.1.1.1"}, "BASE_URL is no address"),
         ({"MODEL": "m", "API_KEY": KEY, "BASE_URL": "http://h/v1beta/"}, "BASE_URL ends with a version"),
         ({"MODEL": "m", "API_KEY": KEY, "API_VERSION": "1"}, "API_VERSION: String should match"),
         ({"MODEL": "m", "API_KEY": KEY, "MEDIA_RESOLUTION": "ultra"}, "MEDIA_RESOLUTION: Input should be 'low'"),

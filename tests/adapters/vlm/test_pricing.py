@@ -1,5 +1,6 @@
 """What calls take and cost: prices of the operator's table or the package's, tokens told or estimated, and no price that nobody said."""
 
+import asyncio
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -8,8 +9,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from contracts.errors import JudgeUnavailable
 from contracts.judging import JudgeUsage, Tokens, Verdict
 from reward_adapters.base import JudgeSetupError
+from reward_adapters.vlm.bodies import count
 from reward_adapters.vlm.estimating import picture_tokens
 from reward_adapters.vlm.pricing import PRICES, Price, Rates, price_of, read_prices
 from workers.judging import Bench
@@ -18,6 +21,7 @@ from ...conformance.provider import Provider
 from ..pictures import ask
 from .asking import built, environment, reds
 from .priced import ASKED, TWO_AND_EIGHT, asked_of, card
+from .voting import scripted, some
 
 ROOT = Path(__file__).parents[3]
 OPENAI, GOOGLE = "https://api.openai.com/v1", "https://generativelanguage.googleapis.com"
@@ -146,7 +150,8 @@ def test_a_judge_without_a_price_says_so() -> None:
 async def test_a_call_costs_what_the_provider_tells_else_what_the_card_says(provider: Provider) -> None:
     async with asked_of(provider) as asker:
         used = await asker.usage("truthful")
-        expected = Tokens(input=1000, output=50, image=min(1000, asker.estimate.tokens.image))
+        usual = asker.estimate.tokens
+        expected = Tokens(input=1000, output=50, image=round(1000 * usual.image / usual.input))
         assert (used.calls, used.tokens, used.estimated) == (1, expected, False)
         assert used.usd == pytest.approx(ASKED)
         for silent in ("usage-null", "usage-odd"):
@@ -158,10 +163,12 @@ async def test_what_a_server_tells_by_half_is_made_whole() -> None:
     expected = JudgeUsage(tokens=Tokens(input=900, output=150, image=400), estimated=True)
     rates = Rates("j", TWO_AND_EIGHT)
     told = rates.of_reply(JudgeUsage(tokens=Tokens(input=500)), expected)
-    assert told == JudgeUsage(tokens=Tokens(input=500, output=150, image=400), estimated=True, usd=0.0022)
+    assert told == JudgeUsage(tokens=Tokens(input=500, output=150, image=222), estimated=True, usd=0.0022)
     told = rates.of_reply(JudgeUsage(tokens=Tokens(input=300, output=5, image=7)), expected)
     assert (told.tokens.image, told.estimated) == (7, False)
-    assert rates.of_reply(JudgeUsage(tokens=Tokens(input=300, output=5)), expected).tokens.image == 300, "a part of it"
+    told = rates.of_reply(JudgeUsage(tokens=Tokens(input=300, output=5)), expected)
+    assert told.tokens.image == 133, "their share as expected, 4 of 9: never all, for the texts had theirs"
+    assert rates.of_reply(JudgeUsage(tokens=Tokens(input=300, output=5)), JudgeUsage()).tokens.image == 0
 
 
 async def test_a_call_that_came_to_no_answer_counts_and_costs_nothing_and_an_answer_that_is_none_is_paid_for(
@@ -186,6 +193,27 @@ async def test_a_call_that_is_cut_off_counts_as_if_it_had_been_answered(provider
         assert not isinstance(answer, Verdict)
         assert answer.usage.model_copy(update={"seconds": 0.0}) == asker.estimate
         assert answer.detail == "the model of the judge 'openai' gave no answer in time"
+
+
+async def test_a_call_whose_end_is_told_by_an_error_of_its_own_counts_like_one_that_is_cut_off() -> None:
+    """An SDK whose own time-out and ours come in the same turn of the loop turns the one into the other."""
+
+    async def saying(number: int, shown: dict[bytes, str]) -> str:
+        try:
+            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            raise JudgeUnavailable("the request timed out") from None
+
+    judge, chat = scripted(saying)
+    with pytest.raises(JudgeUnavailable) as raised:
+        await judge.score(ask(judge.card, 2, deadline=datetime.now(UTC) + timedelta(seconds=0.5)), some(2))
+    assert chat.calls == 1
+    assert raised.value.usage == judge.card.cost(2).model_copy(update={"seconds": 0.0})
+
+
+@pytest.mark.parametrize("told", [True, 2.5, "7", -1, 10**400, None])
+def test_what_is_no_number_of_tokens_counts_as_not_told(told: object) -> None:
+    assert count(told) == 0
 
 
 async def test_far_more_tokens_than_expected_are_an_alarm_once() -> None:

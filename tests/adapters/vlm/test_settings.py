@@ -14,12 +14,13 @@ from contracts.judging import Allowance, JudgeFailure, Verdict
 from reward_adapters import registry
 from reward_adapters.base import JudgeNotConfigured, JudgeSetupError
 from reward_adapters.vlm.failures import takes_no
+from reward_adapters.vlm.judge import VlmJudge
 from workers.caching import fingerprint
 from workers.judging import Bench
 
 from ...conformance.provider import KEY, Provider
 from ..pictures import ask
-from .asking import built, environment, reds, verdict
+from .asking import Turnstile, built, environment, reds, verdict
 
 ROOT = Path(__file__).parents[3]
 OPENAI, LOCAL = "MAXWELL_JUDGE_OPENAI_", "MAXWELL_JUDGE_LOCAL_VLM_"
@@ -51,6 +52,8 @@ def test_nothing_set_is_not_configured(name: str, settings: dict[str, str], fix:
         ("openai", {"MODEL": "m", "API_KEY": KEY + "é"}, "has characters no key has"),
         ("openai", {"MODEL": "m", "API_KEY": KEY, "BASE_URL": "localhost:8001"}, "BASE_URL is no address"),
         ("openai", {"MODEL": "m", "API_KEY": KEY, "BASE_URL": "http://h:port/v1"}, "BASE_URL is no address"),
+        ("openai", {"MODEL": "m", "API_KEY": KEY, "BASE_URL": "http://256.1.1.1/v1"}, "BASE_URL is no address"),
+        ("openai", {"MODEL": "m", "API_KEY": KEY, "BASE_URL": "http://my host/v1"}, "BASE_URL is no address"),
         (
             "openai",
             {"MODEL": "m", "API_KEY": KEY, "MODE": "pairs"},
@@ -87,6 +90,15 @@ def test_verdicts_are_cached_by_every_setting_and_no_key(provider: Provider) -> 
     marks = [fingerprint(registry.build("openai", environment(provider, **settings))) for settings in told]
     assert len(set(marks)) == len(told)
     assert fingerprint(registry.build("openai", environment(provider, api_key="sk-another"))) == marks[0]
+
+
+@pytest.mark.parametrize("rule", ["task", "pair_task"])
+def test_what_was_judged_by_other_rules_of_ours_is_not_taken_from_the_cache(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    before = fingerprint(registry.build("openai", environment(provider)))
+    monkeypatch.setattr(f"reward_adapters.vlm.building.{rule}", lambda *_: "Choose what you like.")
+    assert fingerprint(registry.build("openai", environment(provider))) != before
 
 
 @pytest.mark.parametrize("name", ["openai", "local-vlm"])
@@ -161,14 +173,17 @@ async def test_where_an_ask_takes_many_calls_each_is_counted_and_none_refused_tw
     async with built(
         "openai", environment(provider, model="without:temperature", temperature="0", **settings)
     ) as judge:
-        answer = await Bench({"openai": judge}).answer(ask(judge.card, 4), reds(20, 220, 60, 180))
+        assert isinstance(judge, VlmJudge)
+        turnstile = Turnstile()
+        bench = Bench({"openai": judge.behind(turnstile)})
+        answer = await bench.answer(ask(judge.card, 4), reds(20, 220, 60, 180))
         cost = judge.card.cost(4).calls
     assert isinstance(answer, Verdict)
     assert [score and score > 0 for score in answer.scores] == [False, True, False, True]
     refused = ["temperature" in request for request in provider.received]
     assert sum(refused) <= cost
     assert len(refused) - sum(refused) == cost
-    assert answer.usage.calls == len(refused)
+    assert turnstile.has_seen_all(len(refused), [answer.usage])
 
 
 async def test_an_allowance_of_one_call_is_kept_and_the_setting_named(provider: Provider) -> None:

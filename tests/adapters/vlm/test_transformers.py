@@ -14,20 +14,19 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from contracts.errors import JudgeError, JudgeMalformed, JudgeMisconfigured, JudgeUnavailable
 from contracts.judging import JudgeFailure, Verdict
 from reward_adapters import registry
 from reward_adapters.base import REWARD, JudgeNotConfigured, JudgeSetupError
 from reward_adapters.vlm.conversation import Conversation
-from reward_adapters.vlm.forced_form import Vocabulary, form
 from reward_adapters.vlm.judge import VlmJudge
 from reward_adapters.vlm.prompt import SYSTEM, schema
 from reward_adapters.vlm.transformers_vlm import NAME, PREFIX, TransformersChat
 from workers.judging import Bench
 
+from ...conftest import wait_until
 from ..pictures import ask
 from .asking import reds
 from .tiny_vlm import FAMILIES, LONGEST, tiny_vlm
@@ -120,14 +119,30 @@ async def test_what_waits_together_is_answered_together_as_it_would_be_alone(
     assert [one.scores for one in together] == [one.scores for one in alone]
 
 
-async def test_a_malformed_answer_that_is_told_again_makes_no_tokens_of_pictures(models: dict[str, Path]) -> None:
+async def test_a_malformed_answer_that_is_told_again_shows_the_same_pictures(models: dict[str, Path]) -> None:
     async with judging(models["idefics3"]) as judge:
         chat = chat_of(judge)
         asked = Conversation(SYSTEM, ("look", *reds(10, 200)), schema(["A", "B"]), 1)
         plain = await chat.say(asked, 60)
-        corrected = await chat.say(replace(asked, corrected=("<image> A <|im_end|>", "again")), 60)
+        corrected = await chat.say(replace(asked, corrected=("A and B", "again")), 60)
     assert plain.usage.tokens.image == corrected.usage.tokens.image == 8
+    assert corrected.usage.tokens.input > plain.usage.tokens.input
     assert json.loads(corrected.text or "")["selected"] in (["A"], ["B"])
+
+
+async def test_how_a_model_usually_generates_does_not_change_its_verdict(tmp_path: Path) -> None:
+    """As real ones say it in their generation_config.json: penalties, chance, beams, tokens that they shall not begin with."""
+    folder, asked = tiny_vlm(tmp_path, "qwen2_vl"), (10, 60, 110, 160, 210)
+    async with judging(folder) as judge:
+        usual = await judge.score(ask(judge.card, 5), reds(*asked))
+    told = json.loads((folder / "generation_config.json").read_text())
+    unlike = {
+        "do_sample": True, "temperature": 5.0, "top_k": 50, "repetition_penalty": 20.0, "no_repeat_ngram_size": 1, "num_beams": 2,
+        "begin_suppress_tokens": [*range(700)], "min_new_tokens": 65,
+    }  # fmt: skip
+    (folder / "generation_config.json").write_text(json.dumps(told | unlike))
+    async with judging(folder) as judge:
+        assert await judge.score(ask(judge.card, 5), reds(*asked)) == usual
 
 
 async def test_the_deadline_stops_the_generation_and_the_next_ask_is_answered(models: dict[str, Path]) -> None:
@@ -136,11 +151,17 @@ async def test_the_deadline_stops_the_generation_and_the_next_ask_is_answered(mo
         late = ask(judge.card, 4, deadline=datetime.now(UTC) + timedelta(seconds=0.5))
         with pytest.raises(JudgeUnavailable, match="in time"):
             await judge.score(late, reds(*LEVELS))
-        cancelled = asyncio.create_task(judge.score(ask(judge.card, 4), reds(*LEVELS)))
-        done, _ = await asyncio.wait([cancelled], timeout=0.2)
-        assert not done
+        cancelled = await being_answered(judge)
         cancelled.cancel()
         await told_as_malformed(judge, "50")  # the thread is free again: it does not write 5000 tokens for nobody
+
+
+async def being_answered(judge: VlmJudge) -> "asyncio.Task[Verdict]":
+    """An ask that the model has begun with."""
+    batches = chat_of(judge).batches
+    asked = asyncio.create_task(judge.score(ask(judge.card, 4), reds(*LEVELS)))
+    await wait_until(lambda: len(chat_of(judge).batches) > len(batches), "the model has begun")
+    return asked
 
 
 async def told_as_malformed(judge: VlmJudge, most: str) -> None:
@@ -153,14 +174,18 @@ async def told_as_malformed(judge: VlmJudge, most: str) -> None:
     chat.settings = settings
 
 
-async def test_closing_stops_what_is_being_generated(models: dict[str, Path]) -> None:
-    async with judging(models["qwen2_vl"], schema_mode="prompt", max_tokens="5000") as judge:
+async def test_closing_stops_what_is_being_generated_and_tells_what_waits(models: dict[str, Path]) -> None:
+    async with judging(models["qwen2_vl"], schema_mode="prompt", max_tokens="5000", max_batch="1") as judge:
         await told_as_malformed(judge, "50")
-        asked = asyncio.create_task(judge.score(ask(judge.card, 4), reds(*LEVELS)))
-        await asyncio.wait([asked], timeout=0.2)
+        begun = await being_answered(judge)
+        waiting = asyncio.create_task(judge.score(ask(judge.card, 4), reds(*LEVELS)))
+        await wait_until(lambda: len(chat_of(judge).waiting) == 1, "another ask waits")
         await judge.close()
         with pytest.raises(JudgeUnavailable):
-            await asked
+            await begun
+        with pytest.raises(JudgeUnavailable, match="was closed") as raised:
+            await waiting
+        assert raised.value.usage.calls == 0
 
 
 async def test_a_conversation_longer_than_the_model_takes_fails_alone(models: dict[str, Path]) -> None:
@@ -214,6 +239,48 @@ async def test_a_device_without_room_gets_half_of_the_batch_and_at_last_an_error
             await judge.score(ask(judge.card, 4), reds(*LEVELS))
 
 
+async def test_an_ask_that_cannot_be_answered_takes_no_other_down_with_it(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answered together are asks of different jobs. One that has no room, or that the library chokes on, fails alone."""
+    async with judging(models["qwen2_vl"]) as judge:
+        await judge.score(ask(judge.card, 2), reds(10, 200))
+        chat = chat_of(judge)
+        assert chat.model is not None
+        generate = chat.model.model.generate
+        for trouble, kind in (
+            (torch.OutOfMemoryError("CUDA out of memory"), JudgeUnavailable),
+            (KeyError("odd"), KeyError),
+        ):
+
+            def choosy(trouble: Exception = trouble, **inputs: Any) -> Any:
+                if (inputs["input_ids"] == chat.model.processor.image_token_id).sum(dim=1).max() > 16:  # type: ignore[union-attr]
+                    raise trouble
+                return generate(**inputs)
+
+            monkeypatch.setattr(chat.model.model, "generate", choosy)
+            counts = (4, 3, 8, 2, 4)
+            asks = (judge.score(ask(judge.card, n, seed=n), reds(*range(5, 5 + 30 * n, 30))) for n in counts)
+            said = await asyncio.gather(*asks, return_exceptions=True)
+            assert [type(one) for one in said] == [Verdict, Verdict, kind, Verdict, Verdict]
+
+
+async def test_weights_that_cannot_be_read_are_misconfigured_and_their_folder_is_for_the_log_only(
+    tmp_path: Path,
+) -> None:
+    folder = tiny_vlm(tmp_path, "qwen2_vl")
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    for damage in (lambda: weights.write_bytes(whole[:1000]), weights.unlink):
+        damage()
+        async with judging(folder) as judge:
+            with capture_logs() as logs:
+                said = str(await failure(judge))
+        assert "its model cannot be loaded" in said
+        assert str(folder) not in said
+        assert [line["judge"] for line in logs if "cannot be loaded" in line["event"]] == [NAME]
+
+
 def test_what_is_not_there_is_said_with_the_fix_before_weights_are_read(tmp_path: Path) -> None:
     with pytest.raises(JudgeNotConfigured, match=f"set {PREFIX}MODEL"):
         registry.build(NAME, {})
@@ -231,22 +298,3 @@ def test_what_is_not_there_is_said_with_the_fix_before_weights_are_read(tmp_path
     (folder / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(JudgeSetupError, match="does not answer to pictures"):
         registry.build(NAME, {PREFIX + "MODEL": str(folder)})
-
-
-CHARACTERS = Vocabulary(lambda text: [ord(one) for one in text], torch.tensor([*range(32, 127)]), ord('"'), 0)
-
-
-@given(st.data())
-def test_whatever_a_model_would_say_its_answer_is_one(data: st.DataObject) -> None:
-    options = data.draw(st.sampled_from([("A", "B", "C", "D"), ("T", "K", "TIE"), ("BC", "BD", "CB", "DB")]))
-    count = data.draw(st.integers(1, len(options)))
-    free = {*CHARACTERS.free.tolist()} - {ord("\\")}
-    asked = form(CHARACTERS, options, count, rationale=8)
-    said, allowed = [], next(asked)
-    while 0 not in (choices := [int(one) for one in allowed]):
-        said.append(data.draw(st.sampled_from([one for one in choices if len(choices) == 1 or one in free])))
-        allowed = asked.send(said[-1])
-    answer = json.loads("".join(map(chr, said)))
-    assert len(answer["rationale"]) <= 8
-    assert len(set(answer["selected"])) == len(answer["selected"]) == count
-    assert set(answer["selected"]) <= set(options)

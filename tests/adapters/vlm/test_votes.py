@@ -19,7 +19,7 @@ from ...conformance.provider import Provider
 from ...conformance.sight import look, texts_of
 from ...conftest import wait_until
 from ..pictures import ask
-from .asking import built, environment, reds, verdict
+from .asking import Turnstile, built, environment, reds, verdict
 from .voting import choosing, scripted, some
 
 LEVELS = (10, 200, 30, 150)
@@ -207,12 +207,14 @@ async def test_the_provider_gets_no_more_requests_than_the_job_allows(
 
 
 async def test_with_faults_at_three_requests_in_ten_every_verdict_is_true(provider: Provider) -> None:
+    turnstile = Turnstile()
     async with built("openai", environment(provider, model="flaky", votes="3")) as judge:
-        bench = Bench({"openai": judge})
+        assert isinstance(judge, VlmJudge)
+        bench = Bench({"openai": judge.behind(turnstile)})
         answers = await asyncio.gather(
             *(bench.answer(ask(judge.card, 4, seed=seed), reds(*LEVELS)) for seed in range(60))
         )
     verdicts = [answer for answer in answers if isinstance(answer, Verdict)]
     assert all(answer.scores == CHOSEN for answer in verdicts)
     assert len(verdicts) >= 50
-    assert sum(answer.usage.calls for answer in answers) == len(provider.received)
+    assert turnstile.has_seen_all(len(provider.received), (answer.usage for answer in answers))

@@ -180,6 +180,10 @@ class LimitGate:
         return min(span if first_in_line and span else self.limits.look_every, self.limits.look_every).total_seconds()
 
     def _late(self, ask: JudgeAsk, span: timedelta | None = None) -> JudgeError:
+        if not (self.of.requests_per_minute or self.of.tokens_per_minute or self.of.concurrency or span):
+            return _final(
+                JudgeUnavailable(f"the time of this step is over before the judge {ask.judge!r} could ask its model")
+            )
         return _final(
             JudgeRateLimited(
                 f"the limits of the judge {ask.judge!r} let no more calls through in the time this step had: more calls wait than its "

@@ -48,7 +48,7 @@ def draw(
         task = progress.add_task("queued", total=job.progress.steps, reward="", judge=job.judge)
         for job in client.watch(job.id, stop, meanwhile):  # noqa: B020 - the same job, later
             if job.progress.reward is not None:  # a worker that takes over knows none yet: the last one stands
-                progress.update(task, reward=f"{job.progress.reward:.3g}")
+                progress.update(task, reward=f"reward {job.progress.reward:.3g} ")
             progress.update(task, description=job.status.value, completed=job.progress.step)
     if not job.status.terminal:
         job = client.cancel(job.id)
@@ -91,35 +91,38 @@ def verdict(job: JobView) -> str:
     result = job.result
     if result is None:
         return "No comparison was made."
-    words = []
+    sentences = []
     if result.score is not None and result.baseline_score is not None:
         rise = result.score - result.baseline_score
-        words.append(f"{job.judge}'s score {'rose' if rise >= 0 else 'fell'} by {abs(rise):.3g}, from {result.baseline_score:.3g} "
-                     f"(plain) to {result.score:.3g} (steered)")  # fmt: skip
+        sentences.append(f"{job.judge}'s score {'rose' if rise >= 0 else 'fell'} by {abs(rise):.3g}, from {result.baseline_score:.3g} "
+                         f"(plain) to {result.score:.3g} (steered).")  # fmt: skip
     if result.preference is not None:
         said = {
             "result": "prefers the steered picture",
             "baseline": "prefers the plain picture",
             "tie": "calls it a tie: it has no preference, or its two answers disagree",
         }
-        words.append(f"asked blind in both orders, it {said[result.preference]}")
-    return (
-        "; ".join(words) or "the judge gave no score"
-    ) + f". {result.steered_steps} of {job.progress.steps} steps were steered."
+        sentences.append(f"Asked blind in both orders, {job.judge} {said[result.preference]}.")
+    if not sentences:
+        why = f": {result.failure}" if result.failure else ""
+        sentences.append(f"Steered and plain picture were not compared{why}.")
+    return " ".join([*sentences, f"{result.steered_steps} of {job.progress.steps} steps were steered."])
 
 
 def bill(job: JobView) -> str:
-    """What the judge took, in one sentence: tokens and dollars where it has any."""
+    """What the judge took, in one sentence: tokens and dollars where it has any, and what came from the cache in another."""
     used = job.usage.judge
-    words = [f"The judge was called {_times(used.calls)}"]
+    words = [f"was called {_times(used.calls)}"]
     if used.failures:
         words.append(f"failed {_times(used.failures)}")
     if used.tokens.input or used.tokens.output:
         about = "about " if used.estimated else ""
-        words.append(f"read {about}{used.tokens.input:,} tokens and wrote {used.tokens.output:,}")
+        words += [f"read {about}{used.tokens.input:,} tokens", f"wrote {about}{used.tokens.output:,}"]
     if used.usd is not None:
         words.append(f"cost {'about ' if used.estimated else ''}${used.usd:.4f}")
-    return f"{', '.join(words)}."
+    listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+    verdicts = "1 verdict" if used.cached == 1 else f"{used.cached} verdicts"
+    return f"The judge {listed}." + (f" {verdicts} came from the cache." if used.cached else "")
 
 
 def _times(count: int) -> str:
@@ -137,6 +140,6 @@ def _words_for(folder: Path) -> Iterator[None]:
 def _bar(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(), TextColumn("{task.description:>9}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"),
-        TextColumn("reward {task.fields[reward]}"), TextColumn("judge {task.fields[judge]}", markup=False), TimeElapsedColumn(),
+        TextColumn("{task.fields[reward]}judge {task.fields[judge]}", markup=False), TimeElapsedColumn(),
         console=console,
     )  # fmt: skip

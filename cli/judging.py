@@ -150,7 +150,7 @@ def _conclusion(trial: Trial) -> str:
     said = f"It prefers picture {trial.preferred + 1}, {NAMES[trial.preferred]}"
     if trial.preferred == 0:
         return f"{said}."
-    return f"{said}: it works, but steers away from the prompt, unless that is its purpose (it says: {trial.card.objective})."
+    return f"{said}: it works, but steers away from the prompt, unless that is its purpose (its objective: {trial.card.objective})."
 
 
 def _costs(usage: JudgeUsage, loaded: float) -> dict[str, str]:
@@ -161,7 +161,7 @@ def _costs(usage: JudgeUsage, loaded: float) -> dict[str, str]:
         counted = (
             f"{usage.tokens.input} in ({usage.tokens.image} of them for pictures), {usage.tokens.output} out{about}"
         )
-    unpriced = "none" if counted == "none" else f"unknown: its model has no price in {PRICES}"
+    unpriced = "none" if counted == "none" else f"unknown: set its model's price in {PRICES}"
     return {
         "Latency": f"{usage.seconds:.2f} s for {calls}, after {loaded:.2f} s to get ready",
         "Tokens": counted,

@@ -17,7 +17,7 @@ def show(title: str, columns: list[str], rows: list[dict[str, Any]], as_json: bo
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in WHOLE)
     for row in rows:  # Text: what users wrote is no markup

@@ -39,9 +39,9 @@ class Budget(Contract):
     judge_calls: int | None = Field(
         None,
         ge=0,
-        description="Calls to the judge, its retries included. A cap that is larger than the comparison with the plain picture "
-        "takes (one call of a scoring judge, two of a selecting one, more of one that asks pair by pair) keeps so many for it; one "
-        "that is not is all for steering, and what is left then decides whether there is a comparison. After the last call for "
+        description="Calls to the judge, its retries included. Where the cap allows the comparison with the plain picture (one call "
+        "of a scoring judge, two of a selecting one, more of one with votes or pairs) beside one step, so many are kept for it; where "
+        "it does not, it is all for steering, and what is left then decides whether there is a comparison. After the last call for "
         "steering the plain ODE finishes.",
     )
     usd: float | None = Field(
@@ -64,10 +64,10 @@ class Budget(Contract):
         usd = None if self.usd is None else f"${self.usd:g} for the judge"
         return " and ".join(cap for cap in (calls, usd) if cap)
 
-    def steering(self, comparison: JudgeUsage) -> Allowance:
-        """What may be spent on steering, where the comparison at the end takes so much."""
-        whole, rest = self.allowance, self.allowance.after(comparison)
-        return Allowance(calls=rest.calls or whole.calls, usd=rest.usd or whole.usd)
+    def steering(self, comparison: JudgeUsage, ask: JudgeUsage) -> Allowance:
+        """What may be spent on steering, where the comparison at the end and one ask take so much."""
+        rest = self.allowance.after(comparison)
+        return rest if rest.covers(ask) else self.allowance
 
 
 class JobRequest(Contract):

@@ -65,7 +65,7 @@ class JudgeUsage(Contract):
 def add_usd(one: float | None, other: float | None) -> float | None:
     """Dollars added up; what has no price adds nothing, and nothing at all with a price is None."""
     prices = [price for price in (one, other) if price is not None]
-    return sum(prices) if prices else None
+    return round(sum(prices), 9) if prices else None
 
 
 class Allowance(Contract):
@@ -181,6 +181,11 @@ class JudgeCard(Contract):
     picture_size: int | None = Field(None, description="Longest side in pixels that the judge wants; None: as drawn.")
     encoding: Literal["jpeg", "png"] = "jpeg"
     max_pictures: int = 64
+    comparable: bool = Field(
+        True,
+        description="Its scale is the same in every ask, so that the rewards of different steps can be compared. False: it only "
+        "compares the pictures of one ask with each other.",
+    )
     seconds_per_ask: float = Field(0.1, ge=0.0, description="For estimates.")
     asks_at_once: int | None = Field(
         None,

@@ -23,14 +23,14 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
     if sampler.method == "demon" and checks:
         shown.append(judge.cost(CHECKED[judge.kind]))
     wanted = guided * shown if sampler.method == "demon" else shown * (sampler.method == "best_of_n")
-    allowed = spec.budget.steering(judge.comparison_cost())
+    allowed = spec.budget.steering(judge.comparison_cost(), shown[0])
     spent, asks = NO_CALL, 0
     for cost in wanted:
         if not allowed.after(spent).covers(cost):
             break
         spent, asks = spent.plus(cost), asks + 1
     guided = min(guided, math.ceil(asks / len(shown)))
-    comparison = _comparison(spec, judge)
+    comparison = _comparison(spec, judge, asks)
     if spec.budget.allowance.after(spent).covers(comparison):
         spent = spent.plus(comparison)
     rows = _own_rows(spec, model, guided, checks)
@@ -45,10 +45,12 @@ def estimate(spec: JobSpec, model: ModelCard, judge: JudgeCard) -> Estimate:
     )
 
 
-def _comparison(spec: JobSpec, judge: JudgeCard) -> JudgeUsage:
+def _comparison(spec: JobSpec, judge: JudgeCard, asks: int) -> JudgeUsage:
     """What comparing the result with its baseline takes. A plain picture is scored, but nobody chooses between it and itself."""
+    if asks == 0 and judge.kind == "selecting":
+        return NO_CALL
     if spec.sampler.method == "pf_ode":
-        return NO_CALL if judge.kind == "selecting" else judge.cost(1)
+        return judge.cost(1)
     return judge.comparison_cost()
 
 

@@ -94,8 +94,8 @@ def seen_by(mark: str, ask: JudgeAsk, pictures: Sequence[bytes]) -> Seen:
     The order is none of it, but for a preference: that is asked in both orders to see whether the answers agree.
     """
     digests = tuple(_digest(picture) for picture in pictures)
-    ordered = ask.kind == "preference"
-    shown = [mark, ask.prompt, ask.scenario, ask.sigma, ordered, digests if ordered else sorted(digests)]
+    arranged = digests if ask.kind == "preference" else sorted(digests)
+    shown = [mark, ask.kind, ask.prompt, ask.scenario, ask.sigma, arranged]
     return Seen(_digest(json.dumps(shown).encode()), digests)
 
 

@@ -20,20 +20,20 @@ log = structlog.get_logger()
 async def compare(desk: JudgeDesk, result: Tensor, baseline: Tensor | None, steered: int) -> Result:
     """A scoring judge scores both pictures [1, 3, H, W]; a selecting one is asked blind which it prefers, in both orders.
 
-    Without a baseline the result is the plain picture itself: it is scored once, and no judge compares it with itself.
+    Without a baseline, or a steered step, the result is the plain picture itself: no judge compares it with itself.
     A judge that fails here leaves the comparison empty, but for why: the picture is finished all the same.
     """
     if desk.card.kind == "scoring":
         return await _scored(desk, [result] if baseline is None else [result, baseline], steered)
-    if baseline is None or not desk.affords("preference", 2, COMPARISON_ASKS["selecting"]):
+    if baseline is None or steered == 0 or not desk.affords("preference", 2, COMPARISON_ASKS["selecting"]):
         return Result(steered_steps=steered)
     both = torch.cat([result, baseline])
     first, second = await asyncio.gather(_asked(desk, "preference", both), _asked(desk, "preference", both.flip(0)))
-    measured = first.measured if isinstance(first, Verdict) and first.measured else (None, None)
+    measured = first.measured if isinstance(first, Verdict) and desk.card.comparable else None
     preference = preferred(first, second) if isinstance(first, Verdict) and isinstance(second, Verdict) else None
     return Result(
-        score=measured[0],
-        baseline_score=measured[1],
+        score=measured[0] if measured else None,
+        baseline_score=measured[1] if measured else None,
         preference=preference,
         failure=_failure(first) or _failure(second),
         steered_steps=steered,

@@ -25,6 +25,7 @@ from .judge_desk import JudgeDesk
 from .judge_policy import check_answered, heed
 from .pictures import encode, images, opened
 from .sampling import METHODS, Ask, Decode, Params, State
+from .sampling.demon import guided
 
 
 class Canceled(Exception):
@@ -112,7 +113,10 @@ class Drawing:
             sigma = float(self.params.sigmas[state.i])
             self.desk.begin(state.i + 1, sigma)
             # With no ask left there is nobody to propose candidates to.
-            unjudged = self._method == "demon" and not self.desk.affords("candidates", self.params.candidates)
+            steers = self._method == "demon" and guided(state.i, self.params)
+            unjudged = steers and not self.desk.affords("candidates", self.params.candidates)
+            if unjudged:
+                self.desk.refuse()
             state = await self._run((plain if unjudged else method).step(state, self.params))
             await self._write_down(state, sigma)
             heed(self.desk.spec, self._rows)
@@ -125,7 +129,7 @@ class Drawing:
         if memory.grid is not None:
             await self.store.put(self._id, _grid(state.i), memory.grid)
         audit = self._audit(state, sigma)
-        mean = _mean(audit)
+        mean = self._mean(audit)
         self._reward = self._reward if mean is None else mean  # a step that nobody judged leaves the last one standing
         progress = Progress(
             step=state.i, steps=self.params.steps, reward=self._reward, sigma=sigma, message=self._message()
@@ -193,9 +197,14 @@ class Drawing:
                 grid = await self.store.get(self._id, _grid(row.step))
             except NotFound:
                 continue  # a step without candidates has none
-            reward = "" if (mean := _mean(row)) is None else f", mean reward {mean:.3g}"
+            reward = "" if (mean := self._mean(row)) is None else f", mean reward {mean:.3g}"
             grids.append((f"step {row.step}, from sigma {row.sigma:.3g}{reward}", grid))
         return await asyncio.to_thread(contact_sheet, grids)
+
+    def _mean(self, row: StepAudit) -> float | None:
+        """The mean reward of a step's candidates, on the judge's own scale where it has one; None where that says nothing elsewhere."""
+        known = [score for score in (row.measured or row.scores) if score is not None]
+        return sum(known) / len(known) if known and self.desk.card.comparable else None
 
     async def _run(self, coroutine: Coroutine[Ask[Any], Any, Any]) -> Any:
         return await self.engine.run(coroutine, self.binding)
@@ -212,9 +221,3 @@ def _png(picture: Tensor) -> bytes:
 
 def _grid(step: int) -> str:
     return f"steps/{step}/grid.jpg"
-
-
-def _mean(row: StepAudit) -> float | None:
-    """The mean reward of a step's candidates, on the judge's own scale where it has one."""
-    known = [score for score in (row.measured or row.scores) if score is not None]
-    return sum(known) / len(known) if known else None

@@ -78,12 +78,16 @@ class JudgeDesk:
             left = left.after(cost)
         return True
 
+    def refuse(self) -> None:
+        """Note that nobody is asked about this step's candidates, for the caps leave nothing for it."""
+        self.memory.failure = f"{CAP_REACHED}: the cap of {self.spec.budget.cap()} leaves none for this step"
+
     async def judge(self, ask: Judge) -> Scores:
         """Answer a sampler's ask: one score or None a picture; None is no opinion, and all that a failure says."""
         nothing: Scores = [None] * len(ask.pictures)
         if not self.affords(ask.kind, len(ask.pictures)):
             if ask.kind == "candidates":
-                self.memory.failure = f"{CAP_REACHED}: the cap of {self.spec.budget.cap()} leaves none for this step"
+                self.refuse()
             return nothing
         answer = await self.ask(ask.kind, ask.pictures)
         if isinstance(answer, JudgeFailure):
@@ -139,12 +143,15 @@ class JudgeDesk:
 
         Where calls turn out dearer than the card says, a dollar is worth so much less: the next call is not to exceed the cap.
         """
-        budget, comparison = self.spec.budget, self.card.comparison_cost()
-        if comparison.usd is not None:
-            comparison = comparison.model_copy(update={"usd": comparison.usd * self._dearer})
-        allowed = budget.steering(comparison) if kind in ("candidates", "check") else budget.allowance
+        budget, steers = self.spec.budget, kind in ("candidates", "check")
+        comparison, ask = self.card.comparison_cost(), self.card.cost(self.spec.sampler.candidates)
+        allowed = budget.steering(self._dear(comparison), self._dear(ask)) if steers else budget.allowance
         left = allowed.after(self.usage.judge.spent)
         return left if left.usd is None else left.model_copy(update={"usd": left.usd / self._dearer})
+
+    def _dear(self, cost: JudgeUsage) -> JudgeUsage:
+        """A cost by the card, at what calls turned out to cost."""
+        return cost if cost.usd is None else cost.model_copy(update={"usd": cost.usd * self._dearer})
 
     def _allowance(self, kind: AskKind) -> Allowance:
         """What one ask of this kind may cost. A preference's two asks go out at once, so they share what is left."""

@@ -39,6 +39,7 @@ def vlm_judge(
         objective="suits the scenario and shows the prompt, as the model sees it",
         picture_size=PICTURE_SIZE,
         max_pictures=settings.max_images if settings.mode == "separate" else MOST_PICTURES,
+        comparable=False,
         seconds_per_ask=settings.seconds_per_ask,
         asks_at_once=ASKS_AT_ONCE,
         call=usual_call(settings, rates, fineness),

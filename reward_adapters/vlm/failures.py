@@ -98,7 +98,10 @@ def _advice(error: openai.APIStatusError, prefix: str, key: str) -> str:
     if error.status_code == 403:
         return f"its key may not use this model, check {prefix}API_KEY and {prefix}MODEL"
     if error.status_code == 404:
-        return f"the server does not know the model or the address, check {prefix}MODEL and {prefix}BASE_URL{said}"
+        return (
+            f"the server does not know the model or the address, check {prefix}MODEL and {prefix}BASE_URL, which ends with the "
+            f"version, as in …/v1{said}"
+        )
     if _TOO_MANY.search(said):
         return f"the server takes fewer pictures at once, set {prefix}MAX_IMAGES to what it takes, or {prefix}MODE=grid{said}"
     if error.status_code == 413:

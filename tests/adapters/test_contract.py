@@ -14,6 +14,7 @@ from reward_adapters import registry
 from reward_adapters.base import REWARD, Judge
 
 from ..conformance.provider import Provider
+from .http_scorer.asking import of_example
 from .pictures import ask, encoded, plain, sent
 from .reward_models.tiny import NAMES as REWARD_MODELS
 from .reward_models.tiny import tiny_checkpoints
@@ -42,8 +43,9 @@ async def judge(request: pytest.FixtureRequest, provider_of_all: Provider) -> As
     settings = environment(provider_of_all, request.param)
     if request.param in REWARD_MODELS:
         settings = request.getfixturevalue("checkpoints")[request.param]
-    async with built(request.param, settings) as judge:
-        yield judge
+    with of_example(request.param) as of_http:
+        async with built(request.param, settings | of_http) as judge:
+            yield judge
 
 
 async def verdict_of(judge: Judge, pictures: Sequence[bytes], **changed: object) -> Verdict:

@@ -281,3 +281,10 @@ async def test_a_place_in_line_whose_process_is_gone_is_passed_over(redis: Clien
             await in_line(redis, 2)
             await in_line(redis, 1)
         await waiting
+
+
+async def test_without_limits_a_step_whose_time_is_over_blames_none(redis: Client) -> None:
+    async with gates(redis) as [gate]:
+        with pytest.raises(JudgeUnavailable, match="the time of this step is over"):
+            async with gate.call(ask(seconds=0.3), tokens(0)):
+                pytest.fail("half a second is the least for a call")

@@ -18,6 +18,7 @@ from cli.judging import Trial, report
 from cli.main import app
 from cli.pictures import SIZE, apple, encoded, noise
 from contracts.judging import JudgeCard, JudgeUsage, Tokens, Verdict
+from reward_adapters import registry
 from reward_adapters.base import decode
 
 from ..adapters.packages import install
@@ -146,7 +147,7 @@ def test_every_kind_of_judge_can_be_tried(provider: Provider) -> None:
         ("openai", {f"{OPENAI}MODEL": "m"}, f"the judge 'openai' is not configured: set {OPENAI}API_KEY, or OPENAI_API_KEY,"),
         ("openai", {}, f"the judge 'openai' is not configured: set {OPENAI}MODEL to the name of a model that sees"),
         ("local-vlm", {}, f"the judge 'local-vlm' is not configured: set {LOCAL}BASE_URL to the address of vLLM,"),
-        ("nobody", {}, "no judge is called 'nobody': there are colorfulness,"),
+        ("nobody", {}, f"no judge is called 'nobody': there are {', '.join(sorted(registry.installed()))}."),
     ],
 )  # fmt: skip
 def test_a_judge_that_is_not_set_up(name: str, settings: dict[str, str], sentence: str) -> None:
@@ -237,7 +238,7 @@ def test_tokens_and_dollars_are_said_as_far_as_they_are_known() -> None:
     assert "Tokens     900 in (600 of them for pictures), 40 out, estimated" in shown(priced)
     assert "Cost       $0.001230" in shown(priced)
     unpriced = Verdict(scores=(1.0, 0.0), usage=JudgeUsage(tokens=tokens))
-    assert "Cost       unknown: its model has no price in MAXWELL_JUDGE_PRICES" in shown(unpriced)
+    assert "Cost       unknown: set its model's price in MAXWELL_JUDGE_PRICES" in shown(unpriced)
 
 
 def test_a_terminal_shows_the_pictures() -> None:

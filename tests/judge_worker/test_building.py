@@ -23,7 +23,7 @@ def lacking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_names_all_that_can_be_built_are_and_the_others_are_warned_of() -> None:
     with capture_logs() as said:
         judges = build_judges("", {})
-    ask_models = {"gemini", "local-vlm", "openai", "transformers-vlm"}
+    ask_models = {"gemini", "http", "local-vlm", "openai", "transformers-vlm"}
     reward_models = {"aesthetic", "clip", "hpsv2", "imagereward", "pickscore"}
     assert set(judges) == set(registry.installed()) - {"lacking", "unset"} - ask_models - reward_models
     warnings = [line for line in said if line["log_level"] == "warning"]

@@ -124,8 +124,6 @@ async def test_a_rationale_that_numbers_the_pictures_is_retold(filled: VerdictCa
     [
         {"seed": 8},
         {"name": {"job": "gen_other", "step": 9, "ordinal": 1}},
-        {"kind": "check"},
-        {"kind": "final"},
         {"deadline": datetime.now(UTC) + timedelta(seconds=300)},
         {"allowance": Allowance(calls=3, usd=0.2)},
     ],
@@ -139,9 +137,17 @@ async def test_what_the_judge_does_not_see_is_no_reason_to_ask_again(
 
 @pytest.mark.parametrize(
     "changed",
-    [{"prompt": "a red apple."}, {"prompt": ""}, {"scenario": "for a teacher"}, {"sigma": 1.9}, {"kind": "preference"}],
+    [
+        {"prompt": "a red apple."},
+        {"prompt": ""},
+        {"scenario": "for a teacher"},
+        {"sigma": 1.9},
+        {"kind": "check"},
+        {"kind": "final"},
+        {"kind": "preference"},
+    ],
 )
-async def test_another_prompt_scenario_or_noise_level_is_asked_anew(
+async def test_another_prompt_scenario_noise_level_or_kind_is_asked_anew(
     filled: VerdictCache, judge: CountingJudge, changed: dict[str, Any]
 ) -> None:
     assert (await answered(filled, PICTURES, **changed)).usage.calls == 1

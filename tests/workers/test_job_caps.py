@@ -129,7 +129,7 @@ async def test_a_cap_is_never_exceeded_and_the_bill_is_the_judges_own(redis: Cli
         (0.0599, []),
         (0.06, ["candidates"]),
         (0.10, ["candidates"]),
-        (0.1599, ["preference"] * 2),
+        (0.1599, ["candidates"] * 2),
         (0.16, ["candidates", *["preference"] * 2]),
         (0.2199, ["candidates", *["preference"] * 2]),
         (0.22, [*["candidates"] * 2, *["preference"] * 2]),
@@ -138,7 +138,7 @@ async def test_a_cap_is_never_exceeded_and_the_bill_is_the_judges_own(redis: Cli
 async def test_a_cap_in_dollars_ends_the_asking_before_the_call_that_would_exceed_it(
     redis: Client, tmp_path: Path, usd: float, kinds: list[str]
 ) -> None:
-    """$0.06 for three candidates, $0.10 for the comparison in both orders, which is kept where there is more than that."""
+    """$0.06 for three candidates, $0.10 for the comparison in both orders, which is kept where there is room for both."""
 
     async def answered(ask: JudgeAsk) -> Verdict:
         scores = (5.0, *[-5.0] * (ask.pictures - 1))

@@ -129,7 +129,9 @@ async def test_a_judge_without_an_opinion_has_answered(redis: Client, tmp_path: 
         job = await at.drawn()
     assert (job.state, job.error, job.usage.judge.failures) == (JobState.SUCCEEDED, None, 1)
     assert job.result is not None
-    assert (job.result.steered_steps, job.result.preference) == (0, "tie")
+    assert (job.result.steered_steps, job.result.preference) == (0, None), (
+        "nobody is asked to choose between equal pictures"
+    )
 
 
 async def test_without_any_worker_for_its_judge(redis: Client, tmp_path: Path) -> None:

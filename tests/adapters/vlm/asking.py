@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from contracts.judging import JudgeAsk, JudgeUsage, Verdict
 from reward_adapters import registry
 from reward_adapters.base import Judge
-from reward_adapters.vlm.judge import VlmJudge
+from workers.gates import closing
 
 from ...conformance.provider import KEY, Provider
 from ..pictures import ask, encoded, plain
@@ -57,11 +57,8 @@ class Turnstile:
 async def built(name: str, settings: dict[str, str]) -> AsyncIterator[Judge]:
     """The judge as the worker builds it. Its connections end with the block."""
     judge = registry.build(name, settings)
-    try:
+    async with closing([judge]):
         yield judge
-    finally:
-        if isinstance(judge, VlmJudge):
-            await judge.close()
 
 
 async def verdict(

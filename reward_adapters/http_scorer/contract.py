@@ -3,8 +3,9 @@
 import base64
 import json
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 
 from contracts.errors import JudgeMalformed
 from contracts.judging import JudgeAsk, JudgeKind, JudgeUsage, Tokens, Verdict
@@ -13,7 +14,9 @@ from ..base import decode, select
 from ..vlm.bodies import MOST_TOKENS
 
 VERSION = 1
-MOST_BYTES = 2**20  # of an answer; 64 scores and a rationale take a few thousand
+MOST_BYTES = (
+    2**17
+)  # of an answer; 64 scores and a rationale take a few thousand, and a bad one is complained about item by item
 RATIONALE_LENGTH = 600  # characters that are kept
 HUGE = 1e30  # no score is further from 0: sums and squares of such ones still are numbers
 _FOREIGN = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -43,7 +46,7 @@ class Answer(BaseModel):
 
     model_config = _FOREIGN
 
-    scores: list[float | None]
+    scores: Annotated[list[float | None], FailFast()]
     rationale: str | None = None
     usage: Spent = Spent()
 

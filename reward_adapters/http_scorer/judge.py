@@ -6,6 +6,7 @@ cookies or unpacks what is compressed.
 
 import asyncio
 import hashlib
+import ssl
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -122,7 +123,7 @@ class HttpJudge:
             log.warning("the scorer's address is not asked", judge="http", address=str(error))
             why = refusal(error)
             raise JudgeMisconfigured(f"the judge 'http' is misconfigured: {PREFIX}URL: {why}", usage=NO_CALL) from None
-        except (NetworkError, ProtocolError, TimeoutException) as error:
+        except (NetworkError, ProtocolError, TimeoutException, ssl.SSLError) as error:  # TLS's, once connected
             raise of_connection(error) from None
         return self._read(reply, ask)
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from contracts.errors import JudgeError, JudgeUnavailable
 from contracts.judging import JudgeAsk, JudgeCard, Verdict
 
 from ..base import decode
-from ..vlm.in_process import is_out_of_memory
+from ..memory import is_out_of_memory
 from .loading import misconfigured
 from .settings import RewardSettings, prefix_of
 
@@ -39,6 +40,8 @@ class RewardJudge:
         self._load = load
         self._network: Network | None = None
         self._guard = threading.Lock()
+        # Of its own: whoever waits for weights to be fetched would fill the threads that all judges share, given up or not.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=card.name)
 
     async def score(self, ask: JudgeAsk, pictures: Sequence[bytes]) -> Verdict:
         """The network's scores for the prompt, the scenario apart.
@@ -46,7 +49,12 @@ class RewardJudge:
         Raises JudgeError for pictures that cannot be read, JudgeMisconfigured for weights that cannot, and JudgeUnavailable where
         the device has no room.
         """
-        return Verdict(scores=await asyncio.to_thread(self._score, ask.prompt, pictures))
+        working = asyncio.get_running_loop().run_in_executor(self._thread, self._score, ask.prompt, pictures)
+        return Verdict(scores=await working)
+
+    async def close(self) -> None:
+        """Forget the asks that nobody has begun with."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _score(self, prompt: str, pictures: Sequence[bytes]) -> tuple[float, ...]:
         different = list(dict.fromkeys(pictures))  # equal pictures are measured once: no rounding tells them apart

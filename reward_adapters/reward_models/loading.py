@@ -10,7 +10,7 @@ import structlog
 
 from contracts.errors import JudgeMisconfigured, first_line
 
-from ..vlm.in_process import is_out_of_memory
+from ..memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor

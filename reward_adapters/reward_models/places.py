@@ -1,10 +1,14 @@
 """Where published files are: a folder or a file here, or a repository on a hub. It knows what lies there, not what that is for."""
 
+import functools
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..base import JudgeSetupError
 from .settings import prefix_of
+
+PATIENCE = 5.0  # seconds for a hub to answer at all: other judges of the worker wait meanwhile
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,17 @@ class Place:
     @classmethod
     def of(cls, judge: str, setting: str, named: str, revision: str = "main") -> "Place":
         """What a setting names. Raises JudgeSetupError where it is a path and nothing lies there."""
-        path, setting = Path(named).expanduser(), prefix_of(judge) + setting
-        if path.is_dir():
-            return cls(judge, setting, str(path), revision, None)
-        if path.is_file():
-            return cls(judge, setting, str(path.parent), revision, path.name)
+        setting = prefix_of(judge) + setting
+        try:
+            path = Path(named).expanduser()
+            if path.is_dir():
+                return cls(judge, setting, str(path), revision, None)
+            if path.is_file():
+                return cls(judge, setting, str(path.parent), revision, path.name)
+        except (OSError, RuntimeError) as error:  # a folder that may not be looked into; a ~user that there is not
+            raise JudgeSetupError(
+                f"the judge {judge!r} is misconfigured: {named!r} cannot be looked at ({type(error).__name__}): set {setting}."
+            ) from error
         owner, _, rest = named.partition("/")
         name, _, file = rest.partition("/")
         if not (owner and name) or owner in (".", "..") or owner.startswith("~"):
@@ -54,7 +64,10 @@ class Place:
         try:
             if isinstance(try_to_load_from_cache(self.source, file, revision=self.revision), str):
                 return True
-            return HfApi().file_exists(self.source, file, revision=self.revision)
+            hub = HfApi()
+            if not _answers(hub.endpoint):
+                raise ConnectionError
+            return hub.file_exists(self.source, file, revision=self.revision)
         except (OSError, ValueError, HTTPError) as error:
             raise JudgeSetupError(
                 f"the judge {self.judge!r} is misconfigured: {self.source!r} lies neither here nor on a hub that can be reached "
@@ -67,3 +80,24 @@ class Place:
             raise JudgeSetupError(
                 f"the judge {self.judge!r} is misconfigured: {self.source!r} has no file {' or '.join(files)}: set {self.setting}."
             )
+
+
+@functools.cache  # the judges of one worker wait once
+def _answers(hub: str) -> bool:
+    """Whether the hub says anything in time. In a thread, for no time-out of an HTTP client bounds the look-up of a name."""
+    from httpx2 import HTTPError  # noqa: PLC0415
+    from huggingface_hub import get_session  # noqa: PLC0415
+
+    said: list[bool] = []
+
+    def asked() -> None:
+        try:
+            get_session().head(hub, timeout=PATIENCE)
+            said.append(True)
+        except (OSError, ValueError, HTTPError):
+            said.append(False)
+
+    asking = threading.Thread(target=asked, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return said == [True]

@@ -13,6 +13,7 @@ from contracts.errors import JudgeError, JudgeMisconfigured, first_line
 from contracts.judging import JudgeUsage, Tokens
 
 from ..base import decode
+from ..memory import is_out_of_memory
 from .conversation import Conversation, Reply
 from .forced_form import Forcing, Vocabulary, form, rationale_room
 
@@ -173,13 +174,6 @@ class LocalModel:
         text = self.processor.tokenizer.decode(ids[:length], skip_special_tokens=True)
         cut = length == most and ids[length - 1] not in ends
         return Reply(text, cut=cut, usage=JudgeUsage(tokens=tokens))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a device had no room."""
-    import torch  # noqa: PLC0415
-
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _unfit(processor: Any) -> str | None:

@@ -18,9 +18,10 @@ from contracts.errors import JudgeError, JudgeUnavailable, first_line
 from contracts.judging import NO_CALL
 
 from ..base import Environment, JudgeSetupError
+from ..memory import is_out_of_memory
 from .building import vlm_judge
 from .conversation import Conversation, Reply
-from .in_process import LocalModel, is_out_of_memory
+from .in_process import LocalModel
 from .judge import VlmJudge
 from .settings import VlmSettings, limits_of, read_settings
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from contracts.errors import JudgeMalformed
 from contracts.judging import Verdict
 from reward_adapters.base import REWARD
-from reward_adapters.http_scorer.contract import HUGE, verdict
+from reward_adapters.http_scorer.contract import HUGE, Answer, verdict
 
 NUMBERS = st.floats(-HUGE, HUGE) | st.integers(-(10**30), 10**30)
 OPINIONS = st.lists(NUMBERS | st.none(), min_size=1, max_size=8)
@@ -82,3 +83,21 @@ def test_a_wrong_number_of_scores_is_never_a_verdict(scores: list[float | None],
 def test_one_wrong_score_spoils_all(wrong: Any, scores: list[Any], data: st.DataObject) -> None:
     scores[data.draw(st.integers(0, len(scores) - 1))] = wrong
     assert one_or_the_other(json.dumps({"scores": scores}).encode(), len(scores), "scoring") is None
+
+
+def test_an_answer_that_is_wrong_all_over_is_complained_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A complaint for each of a hundred thousand items kept the worker's other asks waiting for most of a second."""
+    complaints: list[int] = []
+    validate = Answer.model_validate_json
+
+    def counted(body: bytes) -> Answer:
+        try:
+            return validate(body)
+        except ValidationError as error:
+            complaints.append(error.error_count())
+            raise
+
+    monkeypatch.setattr(Answer, "model_validate_json", counted)
+    with pytest.raises(JudgeMalformed, match="scores"):
+        verdict(json.dumps({"scores": ["a"] * 10_000}).encode(), 4, "scoring")
+    assert complaints == [1]

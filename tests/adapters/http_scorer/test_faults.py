@@ -58,7 +58,7 @@ MALFORMED = {
     "204": (response(204), "answered 204, where 200 and its scores were asked for"),
     "202": (response(202, json.dumps(GOOD)), "answered 202"),
     "packed": (response(200, gzip.compress(json.dumps(GOOD).encode()), Content_Encoding="gzip"), "is packed (gzip)"),
-    "too long": (response(200, json.dumps(GOOD) + " " * 2**20), "is longer than 1048576 bytes"),
+    "too long": (response(200, json.dumps(GOOD) + " " * 2**20), "is longer than 131072 bytes"),
 }
 LOST = {
     "408": (response(408), "judge_unavailable", "is busy or failing just now (408)"),
@@ -128,7 +128,7 @@ async def test_an_answer_that_does_not_come_is_not_waited_for(scorer: Scorer, be
 
 async def test_an_answer_without_end_is_cut_off(scorer: Scorer) -> None:
     scorer.say, scorer.after = CHUNKED, "endless"
-    check(await failure(scorer), "judge_malformed", "is longer than 1048576 bytes")
+    check(await failure(scorer), "judge_malformed", "is longer than 131072 bytes")
     async with asyncio.timeout(10):
         await scorer.hung_up.wait()
 

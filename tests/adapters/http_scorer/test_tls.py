@@ -1,6 +1,9 @@
 """A scorer behind HTTPS is asked where its certificate is trusted and for its name, and nothing is sent where it is not."""
 
+import asyncio
+import socket
 import ssl
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from .asking import failure, verdict
-from .scorer import running
+from .scorer import Scorer, running
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,32 @@ async def test_nor_one_for_another_name(
         error = await failure(scorer)
         assert (error.code, scorer.received) == ("judge_misconfigured", [])
         assert "MAXWELL_JUDGE_HTTP_URL to the name it is for" in str(error)
+
+
+async def test_a_scorer_that_wants_to_know_its_client_is_unavailable(
+    certificate: Path, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By TLS 1.3 it says so only once the client thinks itself connected: as an ssl.SSLError in the middle of the answer."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(certificate)
+    over = threading.Event()
+
+    def refuse(server: socket.socket) -> None:
+        with tls.wrap_socket(server.accept()[0], server_side=True, do_handshake_on_connect=False) as connection:
+            with pytest.raises(ssl.SSLError):
+                connection.do_handshake()
+            over.wait(30)  # hanging up at once might overtake what it said
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        refusing = asyncio.create_task(asyncio.to_thread(refuse, server))
+        try:
+            error = await failure(Scorer(url=f"https://localhost:{server.getsockname()[1]}/score"))
+        finally:
+            over.set()
+            await refusing
+    assert error.code == "judge_unavailable"
+    assert "cannot be reached, or hung up (SSLError)" in str(error)
 
 
 async def test_a_server_without_tls_is_unavailable() -> None:

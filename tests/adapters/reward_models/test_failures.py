@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,29 @@ def test_a_hubs_file_that_was_fetched_before_is_found_without_the_hub(
     assert len(judge.measure("a red apple", torch.zeros(2, 3, 8, 8, dtype=torch.uint8))) == 2
     with pytest.raises(JudgeSetupError, match="'xswu/other' lies neither here nor on a hub that can be reached"):
         build("hpsv2", told | settings("hpsv2", model="xswu/other/some.pt"))
+
+
+def test_a_hub_that_does_not_answer_is_waited_for_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        hub = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub)
+        files = hub + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", files)
+        monkeypatch.setattr("huggingface_hub.file_download.HUGGINGFACE_CO_URL_TEMPLATE", files, raising=False)
+        monkeypatch.setattr("reward_adapters.reward_models.places.PATIENCE", 0.2)
+        for name in ("clip", "pickscore", "imagereward"):
+            with pytest.raises(JudgeSetupError, match="nor on a hub that can be reached"):
+                build(name, settings(name, model=PUBLISHED[name]))
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+
+
+@pytest.mark.parametrize("named", ["~no-such-user/some/model", "a" * 300 + "/model"])
+def test_a_path_that_cannot_be_looked_at_is_a_wrong_setting(named: str) -> None:
+    with pytest.raises(JudgeSetupError, match=r"cannot be looked at \(.*Error\): set MAXWELL_JUDGE_CLIP_MODEL"):
+        build("clip", settings("clip", model=named))
 
 
 async def test_weights_that_cannot_serve_are_said_at_the_first_ask(

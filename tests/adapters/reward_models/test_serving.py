@@ -103,6 +103,33 @@ async def test_batches_change_nothing_and_a_device_without_room_gets_halves(
         await scores(whole, pictures)
 
 
+async def test_who_waits_for_weights_keeps_nobody_else_waiting(checkpoints: Checkpoints) -> None:
+    """Weights may take minutes to fetch, and asks that gave up meanwhile still held the threads that all judges share."""
+    judge = build("clip", checkpoints["clip"])
+    load, begun, fetched, loads = judge._load, threading.Event(), threading.Event(), []
+
+    def slow() -> Any:
+        loads.append(1)
+        begun.set()
+        assert fetched.wait(60)
+        return load()
+
+    judge._load = slow
+    pictures = sent(judge.card, 1)
+    waiting = [asyncio.create_task(scores(judge, pictures)) for _ in range(40)]  # more than the shared threads, ever
+    try:
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(begun.wait, 20)
+            for one in waiting:
+                one.cancel()
+            await asyncio.wait(waiting)
+            assert await asyncio.to_thread(len, pictures) == 1
+    finally:
+        fetched.set()
+    assert len(await scores(judge, pictures)) == len(loads) == 1
+    await judge.close()
+
+
 async def test_no_room_for_the_weights_is_unavailable_too_and_tried_again(checkpoints: Checkpoints) -> None:
     judge = build("clip", checkpoints["clip"])
     load = judge._load

@@ -162,12 +162,13 @@ class JudgeTotal(Contract):
 
     def plus(self, used: JudgeUsage, failures: int = 0) -> "JudgeTotal":
         """With what one more answer cost."""
+        usd = add_usd(self.usd, used.usd)
         return JudgeTotal(
             calls=self.calls + used.calls,
             failures=self.failures + failures,
             tokens=self.tokens.plus(used.tokens),
             estimated=self.estimated or used.estimated,
-            usd=add_usd(self.usd, used.usd),
+            usd=None if usd is None else round(usd, 9),
             cached=self.cached + used.cached,
         )
 

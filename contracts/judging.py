@@ -65,7 +65,7 @@ class JudgeUsage(Contract):
 def add_usd(one: float | None, other: float | None) -> float | None:
     """Dollars added up; what has no price adds nothing, and nothing at all with a price is None."""
     prices = [price for price in (one, other) if price is not None]
-    return round(sum(prices), 9) if prices else None
+    return sum(prices) if prices else None
 
 
 class Allowance(Contract):

@@ -26,7 +26,7 @@ def load_consistency_unet(folder: Path = WEIGHTS, dtype: torch.dtype = torch.flo
     """The consistency network: the denoiser with a low-rank change of its weights. One call without guidance leaps to the picture
     that the ODE with guidance 3 ends at (Song et al. 2023)."""
     unet = load_unet(folder)
-    merge(unet, load(folder / "consistency"))
+    merge(unet, load(folder / "consistency"), str(folder / "consistency"))
     return unet.to(dtype)
 
 

@@ -55,7 +55,7 @@ class Both:
 
     def __init__(self, teacher: Path, student: Path, device: str) -> None:
         unet, leaper = (network(device, teacher).eval().requires_grad_(False) for _ in range(2))
-        merge(leaper, load_weights(student))
+        merge(leaper, load_weights(student), str(student))
         self.device, self.sampler, self.encoder = device, Sampler(unet, device), TextEncoder(device=device)
         self.denoiser, self.leap = GuidedDenoiser(unet, device, GUIDANCE), Leap(leaper, device)
 

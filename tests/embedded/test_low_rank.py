@@ -24,7 +24,7 @@ def test_a_merged_linear_layer_adds_b_of_a() -> None:
     layer, x = nn.Linear(5, 3), torch.randn(4, 5)
     network, change_ = nn.Sequential(layer), change("0", layer.weight)
     expected = network(x) + x @ change_["0.lora_A.weight"].T @ change_["0.lora_B.weight"].T
-    merge(network, change_)
+    merge(network, change_, "here")
     torch.testing.assert_close(network(x), expected)
 
 
@@ -34,25 +34,25 @@ def test_a_merged_convolution_adds_b_of_a_with_its_stride_and_padding() -> None:
     network, change_ = nn.Sequential(layer), change("0", layer.weight)
     thin = functional.conv2d(x, change_["0.lora_A.weight"], stride=2, padding=1)
     expected = network(x) + functional.conv2d(thin, change_["0.lora_B.weight"])
-    merge(network, change_)
+    merge(network, change_, "here")
     torch.testing.assert_close(network(x), expected)
 
 
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("1.lora_A.weight", "1.lora_B.weight"), "of '1' is no change of this network"),
-        (("0.lora_A.weight",), "of '0' is no change of this network"),
+        (("1.lora_A.weight", "1.lora_B.weight"), "of '1' in here is no change of this network"),
+        (("0.lora_A.weight",), "of '0' in here is no change of this network"),
     ],
 )
 def test_another_networks_change_is_refused(names: tuple[str, ...], said: str) -> None:
     with pytest.raises(RuntimeError, match=said):
-        merge(nn.Sequential(nn.Linear(5, 3)), {name: torch.zeros(2, 2) for name in names})
+        merge(nn.Sequential(nn.Linear(5, 3)), {name: torch.zeros(2, 2) for name in names}, "here")
 
 
 def test_a_change_of_another_shape_is_refused() -> None:
     with pytest.raises(RuntimeError, match="another shape"):
-        merge(nn.Sequential(nn.Linear(5, 3)), change("0", torch.zeros(4, 5)))
+        merge(nn.Sequential(nn.Linear(5, 3)), change("0", torch.zeros(4, 5)), "here")
 
 
 def test_the_consistency_network_is_the_denoiser_with_its_change() -> None:

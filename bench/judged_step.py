@@ -5,16 +5,16 @@ python -m bench.judged_step
 
 import asyncio
 import statistics
-from datetime import UTC, datetime, timedelta
 from time import process_time
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from contracts.judging import AskName, JudgeAsk, Verdict
+from contracts.judging import Verdict
 from reward_adapters import registry
 from reward_adapters.base import Judge
+from tests.adapters.pictures import ask
 from tests.conformance.provider import KEY
 from workers.pictures import encode_for
 
@@ -43,7 +43,7 @@ async def _measured(judge: Judge, pictures: Tensor) -> tuple[float, float, float
         began = process_time()
         sent = encode_for(judge.card, pictures)
         encoded = process_time()
-        verdict = await judge.score(_ask(number), sent)
+        verdict = await judge.score(ask(judge.card, PICTURES, seed=number), sent)
         judged = process_time()
         assert isinstance(verdict, Verdict)
         assert verdict.scores.count(5.0) == PICTURES // 2
@@ -52,19 +52,6 @@ async def _measured(judge: Judge, pictures: Tensor) -> tuple[float, float, float
             encoding.append(1000 * (encoded - began))
             judging.append(1000 * (judged - encoded))
     return statistics.median(encoding), statistics.median(judging), size
-
-
-def _ask(number: int) -> JudgeAsk:
-    return JudgeAsk(
-        name=AskName(job="gen_bench", step=number),
-        kind="candidates",
-        judge=JUDGE,
-        prompt="a red apple",
-        pictures=PICTURES,
-        sigma=1.0,
-        seed=number,
-        deadline=datetime.now(UTC) + timedelta(seconds=60),
-    )
 
 
 def _pictures() -> Tensor:

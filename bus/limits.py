@@ -102,7 +102,7 @@ class Passage:
 
 @dataclass
 class LimitGate:
-    """Lets calls to one account through. The interface is `reward_adapters.vlm.conversation.Gate`, which judges know us by."""
+    """Lets calls to one account through. The interface is `reward_adapters.gate.Gate`, which judges know us by."""
 
     limits: Limits
     of: JudgeLimits

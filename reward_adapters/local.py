@@ -14,13 +14,13 @@ from contracts.errors import JudgeError
 from contracts.judging import JudgeAsk, JudgeCard, Verdict
 
 from .base import Environment, JudgeSetupError, decode, select
+from .settings import device_of_all
 
 if TYPE_CHECKING:
     from embedded.scorer import Scorer
 
 SCENARIO_SHARE = 0.02  # a point of the rubric; candidates of one prompt differ by about 0.04 in their cosine
 PICTURE_SIZE = 192  # px: twice what the network looks at
-DEVICE = "MAXWELL_JUDGE_DEVICE"  # cpu (the default), cuda, cuda:1 ...
 OBJECTIVE = f"cosine with the prompt + {SCENARIO_SHARE} x points for the scenario"
 
 
@@ -83,7 +83,7 @@ class LocalJudge:
 
 def _load(environment: Environment) -> "Scorer":
     try:
-        return _scorer(environment.get(DEVICE, "cpu"))
+        return _scorer(device_of_all(environment))
     except (FileNotFoundError, RuntimeError, AssertionError) as error:  # torch without CUDA asserts that it had some
         raise JudgeSetupError(f"the local judges' network cannot be loaded: {error}") from error
 

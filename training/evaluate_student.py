@@ -20,7 +20,6 @@ from embedded import WEIGHTS
 from embedded.low_rank import merge
 from embedded.quantization import load as load_weights
 from embedded.scorer import Scorer
-from embedded.text import TextEncoder
 from workers.sampling.solvers import ancestral
 
 from .checks import noun_cases
@@ -56,14 +55,14 @@ class Both:
     def __init__(self, teacher: Path, student: Path, device: str) -> None:
         unet, leaper = (network(device, teacher).eval().requires_grad_(False) for _ in range(2))
         merge(leaper, load_weights(student), str(student))
-        self.device, self.sampler, self.encoder = device, Sampler(unet, device), TextEncoder(device=device)
-        self.denoiser, self.leap = GuidedDenoiser(unet, device, GUIDANCE), Leap(leaper, device)
+        self.device, self.sampler = device, Sampler(unet, device)
+        self.denoiser, self.leap = self.sampler.guided(GUIDANCE), Leap(leaper, device)
 
     @torch.no_grad()
     def leapt(self, prompts: Sequence[str], seed: int, sigmas: Sequence[float]) -> Tensor:
         """Multistep consistency sampling (Song et al. 2023, algorithm 1): pictures [n, 3, 128, 128] in 0..1."""
         states, chances = (
-            self.encoder(prompts).states,
+            self.sampler.encoder(prompts).states,
             [torch.Generator().manual_seed(seed + i) for i in range(len(prompts))],
         )
         x0 = torch.zeros(len(prompts), 4, 32, 32, device=self.device)
@@ -113,7 +112,7 @@ def previews(both: Both, args: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, dict[str, list[float]]] = {}
     for number, case in enumerate(cases):
         torch.manual_seed(args.seed + number)
-        states = both.encoder([case.prompt]).states
+        states = both.sampler.encoder([case.prompt]).states
         many = states.expand(CANDIDATES, -1, -1)
         start = torch.randn(1, 4, 32, 32).to(both.device) * sigmas[0]
         for step, x in enumerate(descend(both.denoiser, start, sigmas, states)):

@@ -24,22 +24,14 @@ SHEET = [
 HIGHEST, LOWEST, RHO = 75.0, 0.04, 7  # sigmas of the sheets' sampler
 
 
-class GuidedDenoiser:
-    """D(x; sigma) of a v-predicting UNet with classifier-free guidance, in variance-exploding coordinates."""
+class Velocity:
+    """A v-predicting UNet in variance-exploding coordinates."""
 
-    def __init__(self, unet: Any, device: str, guidance: float) -> None:
-        self._unet, self._guidance = unet, guidance
-        self._null = TextEncoder(device=device)([""]).states
-        self._log_sigmas = SIGMAS.log().float().to(device)
+    def __init__(self, unet: Any, device: str) -> None:
+        self._unet, self._log_sigmas = unet, SIGMAS.log().float().to(device)
 
     def __call__(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
-        """x0 [n, 4, 32, 32] of x at one sigma, with text states [n, 24, 384]."""
-        both = torch.cat([states, self._null.expand_as(states)])
-        v_said, v_null = self.v(torch.cat([x, x]), sigma.expand(2 * len(x)), both).chunk(2)
-        return x0_of(x, sigma.expand(len(x)), v_null + self._guidance * (v_said - v_null))
-
-    def v(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
-        """The network's answer to x at sigma [n], float32."""
+        """The network's answer to x [n, 4, 32, 32] at sigma [n] with text states [n, 24, 384], float32."""
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
             answer = self._unet(x / _rows((sigma**2 + 1).sqrt()), self._level(sigma), states, return_dict=False)[0]
         return answer.float()  # type: ignore[no-any-return]
@@ -50,6 +42,24 @@ class GuidedDenoiser:
         k = torch.searchsorted(self._log_sigmas, log_sigma).clamp(1, LEVELS - 1)
         below = self._log_sigmas[k - 1]
         return (k - 1 + (log_sigma - below) / (self._log_sigmas[k] - below)).clamp(min=0)
+
+
+class GuidedDenoiser:
+    """D(x; sigma) with classifier-free guidance; `null` [1, 24, 384] is the state of no text."""
+
+    def __init__(self, velocity: Velocity, null: Tensor, guidance: float) -> None:
+        self._v, self._null, self._guidance = velocity, null, guidance
+
+    def __call__(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
+        """x0 [n, 4, 32, 32] of x at one sigma, with text states [n, 24, 384]."""
+        both = torch.cat([states, self._null.expand_as(states)])
+        v_said, v_null = self._v(torch.cat([x, x]), sigma.expand(2 * len(x)), both).chunk(2)
+        return x0_of(x, sigma.expand(len(x)), v_null + self._guidance * (v_said - v_null))
+
+
+def null_state(device: str) -> Tensor:
+    """The text state of no text, [1, 24, 384]."""
+    return TextEncoder(device=device)([""]).states
 
 
 def x0_of(x: Tensor, sigma: Tensor, v: Tensor) -> Tensor:
@@ -66,13 +76,14 @@ class Sampler:
     """A denoiser with the autoencoder and the text encoder it needs: Heun on Karras levels (EDM, algorithm 1), guided."""
 
     def __init__(self, unet: Any, device: str) -> None:
-        self._unet, self._device = unet, device
-        self._vae, self._encoder = load_autoencoder().to(device), TextEncoder(device=device)
+        self._velocity, self._device = Velocity(unet, device), device
+        self._vae, self.encoder = load_autoencoder().to(device), TextEncoder(device=device)
+        self._null = self.encoder([""]).states
 
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str], noise: Tensor, guidance: float = 3.0, steps: int = 18) -> Tensor:
         """Pictures [n, 3, 128, 128] in -1..1 of n prompts from unit noise [n, 4, 32, 32]."""
-        states, denoised = self._encoder(prompts).states, GuidedDenoiser(self._unet, self._device, guidance)
+        states, denoised = self.encoder(prompts).states, self.guided(guidance)
         ramp = torch.linspace(0, 1, steps, device=self._device)
         sigmas = (HIGHEST ** (1 / RHO) + ramp * (LOWEST ** (1 / RHO) - HIGHEST ** (1 / RHO))) ** RHO
         x = noise.to(self._device) * sigmas[0]
@@ -81,6 +92,10 @@ class Sampler:
             euler = x + (to - here) * slope
             x = euler if to == 0 else x + (to - here) * (slope + (euler - denoised(euler, to, states)) / to) / 2
         return self.decode(x)
+
+    def guided(self, guidance: float) -> GuidedDenoiser:
+        """The denoiser with this guidance."""
+        return GuidedDenoiser(self._velocity, self._null, guidance)
 
     def decode(self, x0: Tensor) -> Tensor:
         """Pictures [n, 3, 128, 128] in -1..1 of latents."""

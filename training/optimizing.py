@@ -1,16 +1,21 @@
-"""One optimiser step as all three trainings make it: AdamW, clipped gradients, a running mean of the weights.
+"""One optimiser step as all trainings make it: AdamW, clipped gradients, a running mean of the weights. And a run of many of them.
 
-It knows parameters and a loss, no data and no clock.
+It knows parameters and a loss, no data.
 """
 
 import copy
+import json
 import math
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Net = TypeVar("Net", bound=nn.Module)
+REPORT, REMEMBER = 100, 500  # steps of a run
 
 
 class Optimizer(Generic[Net]):
@@ -53,3 +58,39 @@ def rate_at(peak: float, step: int, done: float, *, warm_up: int, flat: float, f
     """The learning rate: a linear warm-up of steps, `peak` until the share `flat` of the time, then a cosine to `floor`·peak."""
     fall = 0.5 * (1 + math.cos(math.pi * max(0.0, done - flat) / (1 - flat)))
     return peak * min(1.0, (step + 1) / warm_up) * (floor + (1 - floor) * fall)
+
+
+def run(
+    optimizer: Optimizer[Any],
+    loss_of_a_batch: Callable[[], Tensor],
+    rate: Callable[[int, float], float],
+    end: float,
+    log_file: Path,
+    look: Callable[[], None],
+    every: float,
+) -> None:
+    """Steps until `end` (seconds since the epoch), a line in the log each hundred, back to good weights after a loss that is no number.
+
+    rate: the learning rate at a step and a share of the time; look: what is done each `every` seconds.
+    """
+    began = time.time()
+    mean: Tensor | float = 0.0
+    next_look = began + every
+    with log_file.open("a") as log:
+        while (now := time.time()) < end:
+            rate_now = rate(optimizer.steps, (now - began) / (end - began))
+            loss = loss_of_a_batch()
+            optimizer.step(loss, rate_now)
+            mean = mean + loss.detach() / REPORT
+            if optimizer.steps % REPORT == 0:
+                value, mean = float(mean), 0.0
+                if not math.isfinite(value):
+                    optimizer.step_back()
+                elif optimizer.steps % REMEMBER == 0:
+                    optimizer.remember()
+                line = {"step": optimizer.steps, "s": round(now - began), "loss": round(value, 5), "lr": rate_now}
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+            if now > next_look:
+                next_look = now + every
+                look()

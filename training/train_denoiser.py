@@ -7,8 +7,8 @@ service: its own Heun loop draws the sheets one looks at.
 
 import argparse
 import json
-import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ from embedded.text import LENGTH, TextEncoder
 
 from .drawing import paint
 from .looking import SHEET, sample, sheet
-from .optimizing import Optimizer, rate_at
+from .optimizing import Optimizer, rate_at, run
 from .pack import Pack, pack_folder
 from .schedule import ALPHAS, LEVELS, SIGMAS
 from .stream import batches
 
 KEEP, DROP, SHARD = 0.9995, 0.1, 14_000_000  # of the average; share without text; bytes of a file
-REPORT, REMEMBER, LOOK = 100, 500, 240  # steps, steps, seconds
+LOOK = 240  # seconds
 
 
 def arguments() -> argparse.Namespace:
@@ -121,33 +121,6 @@ def save(net: Any, out: Path) -> None:
         path.with_suffix(".new").replace(path)
 
 
-def train(optimizer: Optimizer[Any], objective: Objective, cache: Cache, args: argparse.Namespace, end: float) -> None:
-    """Steps until `end` (seconds since the epoch), a line in log.jsonl each hundred, weights and a sheet each four minutes."""
-    device, began, mean = str(cache.latents.device), time.time(), torch.zeros((), device=cache.latents.device)
-    next_look = began + LOOK
-    with (args.out / "log.jsonl").open("a") as log:
-        while (now := time.time()) < end:
-            done = (now - began) / (end - began)
-            rate = rate_at(args.lr, optimizer.steps, done, warm_up=300, flat=0.45, floor=0.004)
-            loss = objective(*cache.batch(args.batch))
-            optimizer.step(loss, rate)
-            mean += loss.detach() / REPORT
-            if optimizer.steps % REPORT == 0:
-                value = float(mean)
-                mean.zero_()
-                if not math.isfinite(value):
-                    optimizer.step_back()
-                elif optimizer.steps % REMEMBER == 0:
-                    optimizer.remember()
-                line = {"step": optimizer.steps, "s": round(now - began), "loss": round(value, 4), "lr": rate}
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-            if now > next_look:
-                next_look = now + LOOK
-                save(optimizer.mean, args.out)
-                sheet(sample(optimizer.mean, SHEET, device), args.out / "sheet.png")
-
-
 def main() -> None:
     args = arguments()
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -160,9 +133,21 @@ def main() -> None:
     net = network(device, args.start)
     optimizer = Optimizer(net, betas=(0.9, 0.99), weight_decay=0.01, keep=KEEP)
     objective = Objective(net if args.no_compile else torch.compile(net), device)
-    train(optimizer, objective, cache, args, began + args.minutes * 60)
-    save(optimizer.mean, args.out)
-    sheet(sample(optimizer.mean, SHEET, device, each=2), args.out / "sheet.png")
+
+    def look(each: int = 1) -> None:
+        save(optimizer.mean, args.out)
+        sheet(sample(optimizer.mean, SHEET, device, each=each), args.out / "sheet.png")
+
+    run(
+        optimizer,
+        lambda: objective(*cache.batch(args.batch)),
+        partial(rate_at, args.lr, warm_up=300, flat=0.45, floor=0.004),
+        began + args.minutes * 60,
+        args.out / "log.jsonl",
+        look,
+        LOOK,
+    )
+    look(each=2)
     print(json.dumps({"steps": optimizer.steps, "seconds": round(time.time() - began), "batch": args.batch}))
 
 

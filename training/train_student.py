@@ -8,8 +8,8 @@ the service.
 
 import argparse
 import json
-import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,16 @@ from embedded import WEIGHTS
 from embedded.quantization import quantize
 from embedded.text import LENGTH, TextEncoder
 
-from .looking import SHEET, GuidedDenoiser, Sampler, sheet, x0_of
+from .looking import HIGHEST, SHEET, GuidedDenoiser, Sampler, Velocity, null_state, sheet, x0_of
 from .low_rank import adapted, change_of
-from .optimizing import Optimizer, rate_at
+from .optimizing import Optimizer, rate_at, run
 from .pack import Pack, pack_folder
 from .stream import batches
 from .train_denoiser import network
 from .trajectories import Trajectories
 
 GUIDANCE, HUBER = 3.0, 0.03  # the scale that the student has built in; where the loss turns from square to absolute
-REPORT, REMEMBER, LOOK = 100, 500, 120  # steps, steps, seconds
+LOOK = 120  # seconds
 
 
 def arguments() -> argparse.Namespace:
@@ -66,7 +66,7 @@ class Leap:
     """The student as a function: x0 = f(x, sigma), one call; f(x, 0) = x by the form of v."""
 
     def __init__(self, net: Any, device: str) -> None:
-        self._v = GuidedDenoiser(net, device, 1.0).v
+        self._v = Velocity(net, device)
 
     def __call__(self, x: Tensor, sigma: Tensor, states: Tensor) -> Tensor:
         """x0 [n, 4, 32, 32] of x at sigma [n]."""
@@ -86,39 +86,13 @@ def save(net: Any, out: Path) -> None:
     fresh.replace(out / "int8.safetensors")
 
 
-def train(optimizer: Optimizer[Any], leap: Leap, paths: Trajectories, args: argparse.Namespace, end: float) -> None:
-    """Steps until `end` (seconds since the epoch), a line in log.jsonl each hundred, changes and a sheet each two minutes."""
-    device, began, mean = str(paths.points.device), time.time(), torch.zeros((), device=paths.points.device)
-    next_look = began + LOOK
-    with (args.out / "log.jsonl").open("a") as log:
-        while (now := time.time()) < end:
-            rate = rate_at(args.lr, optimizer.steps, (now - began) / (end - began), warm_up=200, flat=0.4, floor=0.01)
-            loss = loss_of(leap, *paths.batch(args.batch))
-            optimizer.step(loss, rate)
-            mean += loss.detach() / REPORT
-            if optimizer.steps % REPORT == 0:
-                value = float(mean)
-                mean.zero_()
-                if not math.isfinite(value):
-                    optimizer.step_back()
-                elif optimizer.steps % REMEMBER == 0:
-                    optimizer.remember()
-                line = {"step": optimizer.steps, "s": round(now - began), "loss": round(value, 5), "lr": rate}
-                log.write(json.dumps(line) + "\n")
-                log.flush()
-            if now > next_look:
-                next_look = now + LOOK
-                save(optimizer.mean, args.out)
-                sheet(leapt(optimizer.mean, device), args.out / "sheet.png")
-
-
 @torch.no_grad()
 def leapt(net: Any, device: str) -> Tensor:
     """The sheet's prompts in one leap from noise, pictures [n, 3, 128, 128] in -1..1."""
     sampler = Sampler(net, device)
-    noise = torch.randn(len(SHEET), 4, 32, 32, generator=torch.Generator().manual_seed(0)).to(device) * 75.0
-    sigma = torch.full((len(SHEET),), 75.0, device=device)
-    return sampler.decode(Leap(net, device)(noise, sigma, TextEncoder(device=device)(SHEET).states))
+    noise = torch.randn(len(SHEET), 4, 32, 32, generator=torch.Generator().manual_seed(0)).to(device) * HIGHEST
+    sigma = torch.full((len(SHEET),), HIGHEST, device=device)
+    return sampler.decode(Leap(net, device)(noise, sigma, sampler.encoder(SHEET).states))
 
 
 def main() -> None:
@@ -131,15 +105,29 @@ def main() -> None:
     states = captions(Pack(pack_folder(args.pack)), args.trajectories, args.workers, device)
     teacher = network(device, args.teacher).eval().requires_grad_(False)
     print(json.dumps({"captions": len(states), "seconds": round(time.time() - began, 1)}), flush=True)
-    drawer = GuidedDenoiser(teacher if args.no_compile else torch.compile(teacher), device, GUIDANCE)
+    drawer = GuidedDenoiser(
+        Velocity(teacher if args.no_compile else torch.compile(teacher), device), null_state(device), GUIDANCE
+    )
     paths = Trajectories(drawer, states, args.levels, args.batch, began + 60 * args.minutes * args.drawing)
     print(json.dumps({"trajectories": paths.drawn, "seconds": round(time.time() - began, 1)}), flush=True)
     net = adapted(network(device, args.teacher), args.rank).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = Optimizer(net, betas=(0.9, 0.99), weight_decay=0.0, keep=0.999)
     leap = Leap(net if args.no_compile else torch.compile(net), device)
-    train(optimizer, leap, paths, args, began + args.minutes * 60)
-    save(optimizer.mean, args.out)
-    sheet(leapt(optimizer.mean, device), args.out / "sheet.png")
+
+    def look() -> None:
+        save(optimizer.mean, args.out)
+        sheet(leapt(optimizer.mean, device), args.out / "sheet.png")
+
+    run(
+        optimizer,
+        lambda: loss_of(leap, *paths.batch(args.batch)),
+        partial(rate_at, args.lr, warm_up=200, flat=0.4, floor=0.01),
+        began + args.minutes * 60,
+        args.out / "log.jsonl",
+        look,
+        LOOK,
+    )
+    look()
     print(json.dumps({"steps": optimizer.steps, "seconds": round(time.time() - began), "batch": args.batch}))
 
 

@@ -11,7 +11,7 @@ from contracts.errors import JudgeMalformed
 from contracts.judging import JudgeAsk, JudgeKind, JudgeUsage, Tokens, Verdict
 
 from ..base import decode, select
-from ..vlm.bodies import MOST_TOKENS
+from ..bodies import MOST_TOKENS
 
 VERSION = 1
 MOST_BYTES = (

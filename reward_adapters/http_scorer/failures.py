@@ -7,12 +7,11 @@ import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from contracts.errors import JudgeError, JudgeMalformed, JudgeMisconfigured, JudgeRateLimited, JudgeUnavailable
+from contracts.errors import JudgeError, JudgeMalformed, JudgeMisconfigured, JudgeUnavailable
 
-from ..vlm.bodies import NO_KEY, quoted, retry_after
+from ..bodies import NO_KEY, busy, quoted, retry_after
 from .settings import PREFIX, HttpSettings
 
-PASSING = (408, 409, 425)
 SCORER = "the scorer of the judge 'http'"
 
 
@@ -30,10 +29,8 @@ def of_status(reply: Reply, settings: HttpSettings) -> JudgeError | None:
     status = reply.status
     if status == 200:
         return None
-    if status == 429:
-        return JudgeRateLimited(f"{SCORER} wants fewer requests a minute (429)", retry_after(reply.headers))
-    if status in PASSING or status >= 500:
-        return JudgeUnavailable(f"{SCORER} is busy or failing just now ({status})", retry_after(reply.headers))
+    if (passing := busy(status, SCORER, retry_after(reply.headers))) is not None:
+        return passing
     if status < 300:
         return JudgeMalformed(f"{SCORER} answered {status}, where 200 and its scores were asked for")
     return JudgeMisconfigured(f"the judge 'http' is misconfigured ({status}): {_advice(reply, settings)}")

@@ -21,11 +21,11 @@ from contracts.judging import NO_CALL, JudgeAsk, JudgeCard, Verdict
 from contracts.limits import JudgeLimits
 
 from ..base import Environment
-from ..vlm.conversation import Gate, OpenGate
+from ..gate import Gate, OpenGate
 from .addresses import AddressRefused, GuardedBackend
 from .contract import MOST_BYTES, request, verdict
 from .failures import SCORER, Reply, of_connection, of_status
-from .settings import PREFIX, HttpSettings, read_settings, refusal
+from .settings import PREFIX, HttpSettings, read_http_settings, refusal
 
 ASKS_AT_ONCE = 32  # of one worker: they wait for the scorer
 KEPT_ALIVE = 3.0  # seconds without a request; servers hang up after five, often, and a request must not meet that
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 def judge(environment: Environment) -> "HttpJudge":
     """The judge `http`. Raises JudgeSetupError, and JudgeNotConfigured where none of its settings is set."""
-    settings = read_settings(environment)
+    settings = read_http_settings(environment)
     card = JudgeCard(
         name="http",
         kind=settings.kind,

@@ -4,12 +4,13 @@ import hashlib
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from contracts.judging import JudgeKind
 from contracts.limits import JudgeLimits
 
-from ..base import Environment, JudgeNotConfigured, JudgeSetupError
+from ..base import Environment, JudgeSetupError
+from ..settings import read_settings
 from .addresses import AddressRefused, check, literal, says_it_is_near
 
 PREFIX = "MAXWELL_JUDGE_HTTP_"
@@ -55,24 +56,10 @@ class HttpSettings(BaseModel):
         return JudgeLimits(account=account, concurrency=self.concurrency)
 
 
-def read_settings(environment: Environment) -> HttpSettings:
+def read_http_settings(environment: Environment) -> HttpSettings:
     """The settings, checked. Raises JudgeNotConfigured where none is set, and JudgeSetupError; no sentence shows token or address."""
-    given = {
-        name: value.strip()
-        for name in HttpSettings.model_fields
-        if (value := environment.get(PREFIX + name.upper(), "")).strip()
-    }
-    if "url" not in given:
-        wrong = JudgeSetupError if given else JudgeNotConfigured
-        raise wrong(
-            f"the judge 'http' is not configured: set {PREFIX}URL to where your scorer takes its requests, like "
-            "http://127.0.0.1:8100/score."
-        )
-    try:
-        settings = HttpSettings.model_validate(given)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        raise _wrong(str(first["loc"][0]).upper(), first["msg"]) from None
+    fix = f"set {PREFIX}URL to where your scorer takes its requests, like http://127.0.0.1:8100/score"
+    settings = read_settings(HttpSettings, "http", PREFIX, environment, {}, {"url": fix})
     if not (settings.secret.isascii() and settings.secret.isprintable() and " " not in settings.secret):
         raise _wrong("TOKEN", "it has characters no token has")
     _check_url(settings)

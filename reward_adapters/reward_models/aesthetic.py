@@ -17,7 +17,7 @@ from .judge import RewardJudge, reward_judge
 from .loading import Unfit, affine, pretrained, state_dict, without_prefix
 from .places import Place
 from .preprocessing import clip_pixels
-from .settings import RewardSettings, read_settings
+from .settings import RewardSettings, read_reward_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ class AestheticSettings(RewardSettings):
 
 def judge(environment: Environment) -> RewardJudge:
     """The judge `aesthetic`; no weights are read yet. Raises JudgeSetupError and JudgeNotConfigured."""
-    settings = read_settings(AestheticSettings, NAME, PUBLISHED, environment)
+    settings = read_reward_settings(AestheticSettings, NAME, PUBLISHED, environment)
     place = Place.of(NAME, "MODEL", settings.model, settings.revision)
     tower = Place.of(NAME, "CLIP", settings.clip)
     place.check(place.file or HEAD)

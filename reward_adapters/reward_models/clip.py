@@ -4,14 +4,14 @@ from ..base import Environment
 from .clip_judges import check_clip, clip_loader, tokenizer_place
 from .judge import RewardJudge, reward_judge
 from .places import Place
-from .settings import TextSettings, read_settings
+from .settings import TextSettings, read_reward_settings
 
 NAME, PUBLISHED = "clip", "openai/clip-vit-large-patch14"
 
 
 def judge(environment: Environment) -> RewardJudge:
     """The judge `clip`; no weights are read yet. Raises JudgeSetupError and JudgeNotConfigured."""
-    settings = read_settings(TextSettings, NAME, PUBLISHED, environment)
+    settings = read_reward_settings(TextSettings, NAME, PUBLISHED, environment)
     place = Place.of(NAME, "MODEL", settings.model, settings.revision)
     check_clip(place)
     return reward_judge(

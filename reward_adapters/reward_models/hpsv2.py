@@ -14,7 +14,7 @@ from .loading import pretrained, state_dict, without_prefix
 from .open_clip_names import A_KEY, converted
 from .places import Place
 from .preprocessing import hps_pixels
-from .settings import RewardSettings, TextSettings, read_settings
+from .settings import RewardSettings, TextSettings, read_reward_settings
 
 NAME, PUBLISHED = "hpsv2", "xswu/HPSv2/HPS_v2.1_compressed.pt"
 # open_clip's ViT-H-14: what its checkpoints do not say themselves, and what they are held against.
@@ -33,7 +33,7 @@ ARCHITECTURE: dict[str, Any] = {
 
 def judge(environment: Environment) -> RewardJudge:
     """The judge `hpsv2`; no weights are read yet. Raises JudgeSetupError and JudgeNotConfigured."""
-    settings = read_settings(TextSettings, NAME, PUBLISHED, environment)
+    settings = read_reward_settings(TextSettings, NAME, PUBLISHED, environment)
     place = Place.of(NAME, "MODEL", settings.model, settings.revision)
     if place.file is None:
         check_clip(place)

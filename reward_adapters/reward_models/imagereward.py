@@ -17,7 +17,7 @@ from .judge import RewardJudge, reward_judge
 from .loading import Unfit, affine, pretrained, state_dict, without_prefix
 from .places import Place
 from .preprocessing import blip_pixels
-from .settings import RewardSettings, TextSettings, read_settings
+from .settings import RewardSettings, TextSettings, read_reward_settings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ FROM_MED = (
 
 def judge(environment: Environment) -> RewardJudge:
     """The judge `imagereward`; no weights are read yet. Raises JudgeSetupError and JudgeNotConfigured."""
-    settings = read_settings(TextSettings, NAME, PUBLISHED, environment)
+    settings = read_reward_settings(TextSettings, NAME, PUBLISHED, environment)
     place = Place.of(NAME, "MODEL", settings.model, settings.revision)
     place.check(place.file or WEIGHTS)
     place.check(MED)

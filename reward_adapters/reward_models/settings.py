@@ -3,13 +3,10 @@
 import hashlib
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.errors import first_line
-
-from ..base import Environment, JudgeNotConfigured, JudgeSetupError
-
-DEVICE = "MAXWELL_JUDGE_DEVICE"  # of all judges with networks of their own
+from ..base import Environment
+from ..settings import DEVICE, check_device, device_of_all, read_settings
 
 
 class RewardSettings(BaseModel):
@@ -45,36 +42,13 @@ def prefix_of(judge: str) -> str:
     return f"MAXWELL_JUDGE_{judge.upper()}_"
 
 
-def read_settings(kind: type[Settings], judge: str, published: str, environment: Environment) -> Settings:
+def read_reward_settings(kind: type[Settings], judge: str, published: str, environment: Environment) -> Settings:
     """The judge's settings. `published` is where its weights are on the hub, for whoever has set no model.
 
     Raises JudgeNotConfigured where nothing is set, and JudgeSetupError where the model is missing or something is wrong.
     """
     prefix = prefix_of(judge)
-    given = {name: value for name in kind.model_fields if (value := environment.get(prefix + name.upper(), "").strip())}
-    if "model" not in given:
-        wrong = JudgeSetupError if given else JudgeNotConfigured
-        raise wrong(
-            f"the judge {judge!r} is not configured: set {prefix}MODEL to {published}, or to where it lies here."
-        )
-    usual = {"device": environment.get(DEVICE, "").strip() or "cpu"}
-    try:
-        settings = kind.model_validate(usual | given)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        name = f"{prefix}{str(first['loc'][0]).upper()}"
-        raise JudgeSetupError(f"the judge {judge!r} is misconfigured: {name}: {first['msg']}.") from None
-    check_device(judge, settings.device)
+    fixes = {"model": f"set {prefix}MODEL to {published}, or to where it lies here"}
+    settings = read_settings(kind, judge, prefix, environment, {"device": device_of_all(environment)}, fixes)
+    check_device(judge, settings.device, DEVICE)
     return settings
-
-
-def check_device(judge: str, device: str) -> None:
-    """Raises JudgeSetupError where torch has no such device here."""
-    import torch  # noqa: PLC0415 - takes seconds, and only for who has set the judge up
-
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts that it had some
-        raise JudgeSetupError(
-            f"the judge {judge!r} is misconfigured: there is no device {device!r} here ({first_line(error)}): set {DEVICE}."
-        ) from error

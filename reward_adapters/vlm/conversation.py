@@ -5,7 +5,6 @@ It knows what an answer is; it knows no provider (a `Chat` does), no limits (a `
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from contracts.errors import JudgeError, JudgeMalformed, JudgeUnavailable
 from contracts.judging import NO_CALL, ONE_CALL, JudgeAsk, JudgeCard, JudgeUsage
 
+from ..gate import Gate
 from .answer import Choice, read
 from .pricing import Rates
 from .prompt import SYSTEM, cleaned, correction, schema
@@ -50,35 +50,6 @@ class Chat(Protocol):
 
     async def close(self) -> None:
         """End its connections."""
-
-
-class Gate(Protocol):
-    """What stands between a judge and its provider: limits that all judge workers share."""
-
-    def call(self, ask: JudgeAsk, expected: JudgeUsage) -> AbstractAsyncContextManager["Permit"]:
-        """Entered when the call may be made. Raises JudgeRateLimited or JudgeUnavailable where it may not be in the ask's time.
-
-        The body is the one call; an error that leaves it is noticed.
-        """
-
-
-class Permit(Protocol):
-    """One call under way."""
-
-    def used(self, usage: JudgeUsage) -> None:
-        """What the call really took."""
-
-
-class _Free:
-    def used(self, usage: JudgeUsage) -> None:
-        """Nobody counts."""
-
-
-class OpenGate:
-    """No limits."""
-
-    def call(self, ask: JudgeAsk, expected: JudgeUsage) -> AbstractAsyncContextManager[Permit]:
-        return nullcontext(_Free())
 
 
 @dataclass

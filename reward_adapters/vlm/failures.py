@@ -12,14 +12,12 @@ from contracts.errors import (
     JudgeError,
     JudgeMisconfigured,
     JudgeQuotaExhausted,
-    JudgeRateLimited,
     JudgeRefused,
     JudgeUnavailable,
 )
 
-from .bodies import quoted, retry_after
+from ..bodies import busy, quoted, retry_after
 
-PASSING = (408, 409, 425)
 QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active")
 REFUSED = ("content_filter", "content_policy_violation", "responsibleaipolicyviolation")
 OTHER_TOKEN_PARAM = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -72,21 +70,14 @@ def _of_status(error: openai.APIStatusError, judge: str, prefix: str, key: str) 
         return JudgeRefused(
             f"the provider of the judge {judge!r} declined to look at this prompt, scenario or these pictures"
         )
-    if status == 429:
-        return JudgeRateLimited(
-            f"the server of the judge {judge!r} wants fewer requests a minute ({status})",
-            retry_after(error.response.headers),
-        )
-    if _BLIND.search(_message(error)):
+    passing = busy(status, f"the server of the judge {judge!r}", retry_after(error.response.headers))
+    if status != 429 and _BLIND.search(_message(error)):  # some servers say it with 500
         return JudgeMisconfigured(
             f"the judge {judge!r} is misconfigured ({status}): its model sees no pictures here, set {prefix}MODEL to one that does "
             f"(llama.cpp needs --mmproj){quoted(_message(error), key)}"
         )
-    if status in PASSING or status >= 500:
-        return JudgeUnavailable(
-            f"the server of the judge {judge!r} is busy or failing just now ({status})",
-            retry_after(error.response.headers),
-        )
+    if passing is not None:
+        return passing
     return JudgeMisconfigured(f"the judge {judge!r} is misconfigured ({status}): {_advice(error, prefix, key)}")
 
 

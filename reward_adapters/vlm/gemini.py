@@ -11,7 +11,7 @@ from ..base import Environment, JudgeSetupError
 from .building import vlm_judge
 from .gemini_chat import GeminiChat, GeminiSettings
 from .judge import VlmJudge
-from .settings import check_key, check_url, limits_of, read_settings
+from .settings import check_key, check_url, limits_of, read_vlm_settings
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -31,7 +31,7 @@ def judge(environment: Environment) -> VlmJudge:
         "model": f"set {GEMINI}MODEL to the name of a model that sees pictures",
         "api_key": f"set {GEMINI}API_KEY, or GEMINI_API_KEY, to a key of Google AI Studio",
     }
-    settings = read_settings(GeminiSettings, NAME, GEMINI, environment, usual, fixes)
+    settings = read_vlm_settings(GeminiSettings, NAME, GEMINI, environment, usual, fixes)
     key = settings.api_key.get_secret_value()
     _check(settings, key)
     chat = GeminiChat(NAME, GEMINI, settings, *_clients(settings, key))

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from contracts.errors import JudgeMalformed, JudgeRefused
 from contracts.judging import JudgeUsage, Tokens
 
-from .bodies import count, json_object, text
+from ..bodies import count, json_object, text
 from .conversation import Conversation, Reply
 from .settings import VlmSettings
 from .showing import Part

@@ -17,14 +17,13 @@ from contracts.errors import (
     JudgeError,
     JudgeMisconfigured,
     JudgeQuotaExhausted,
-    JudgeRateLimited,
     JudgeUnavailable,
 )
 
-from .bodies import quoted, retry_after, seconds
+from ..bodies import PASSING, busy, quoted, retry_after, seconds
 
 RAISED = (APIError, httpx2.HTTPError, UnicodeDecodeError)  # the last by error pages in older encodings
-PASSING = (408, 409, 425, 499)
+GOOGLES_PASSING = (*PASSING, 499)
 _OF_THE_KEY = (
     "API_KEY_INVALID",
     "API_KEY_SERVICE_BLOCKED",
@@ -98,14 +97,8 @@ def _of_answer(answer: _Answer, judge: str, prefix: str, key: str) -> JudgeError
             f"the account of the judge {judge!r} has no quota left ({status}): its owner has to raise the limit or pay, or wait for the "
             "next day"
         )
-    if status == 429:
-        return JudgeRateLimited(
-            f"the server of the judge {judge!r} wants fewer requests a minute ({status})", answer.retry_after
-        )
-    if status in PASSING or status >= 500:
-        return JudgeUnavailable(
-            f"the server of the judge {judge!r} is busy or failing just now ({status})", answer.retry_after
-        )
+    if (passing := busy(status, f"the server of the judge {judge!r}", answer.retry_after, GOOGLES_PASSING)) is not None:
+        return passing
     return JudgeMisconfigured(f"the judge {judge!r} is misconfigured ({status}): {_advice(answer, prefix, key)}")
 
 

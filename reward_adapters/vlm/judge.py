@@ -10,8 +10,9 @@ from contracts.errors import JudgeError, JudgeMisconfigured
 from contracts.judging import NO_CALL, JudgeAsk, JudgeCard, Verdict
 from contracts.limits import JudgeLimits
 
+from ..gate import Gate, OpenGate
 from .answer import Choice
-from .conversation import Chat, Gate, Interview, OpenGate, Purse
+from .conversation import Chat, Interview, Purse
 from .pairwise import Pairs
 from .pricing import Rates
 from .showing import Gallery, Mode, Showing

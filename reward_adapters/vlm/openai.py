@@ -14,11 +14,11 @@ from contracts.errors import JudgeError, JudgeMalformed, JudgeRefused
 from contracts.judging import JudgeUsage, Tokens
 
 from ..base import Environment, JudgeSetupError
-from .bodies import count, json_object, text
+from ..bodies import count, json_object, text
 from .building import vlm_judge
 from .conversation import Conversation, Reply
 from .judge import VlmJudge
-from .settings import OpenAISettings, check_key, check_url, limits_of, read_settings
+from .settings import OpenAISettings, check_key, check_url, limits_of, read_vlm_settings
 from .showing import Part
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def judge(environment: Environment) -> VlmJudge:
         "model": f"set {OPENAI}MODEL to the name of a model that sees pictures",
         "api_key": f"set {OPENAI}API_KEY, or OPENAI_API_KEY, to a key of your provider",
     }
-    settings = read_settings(OpenAISettings, "openai", OPENAI, environment, usual, fixes)
+    settings = read_vlm_settings(OpenAISettings, "openai", OPENAI, environment, usual, fixes)
     return _built(
         "openai", OPENAI, settings, "Asks a vision-language model at OpenAI, or at a provider of its protocol."
     )
@@ -51,7 +51,7 @@ def local_judge(environment: Environment) -> VlmJudge:
         "base_url": f"set {LOCAL}BASE_URL to the address of vLLM, SGLang, Ollama or llama.cpp, like http://127.0.0.1:8001/v1",
         "model": f"set {LOCAL}MODEL to the name of the model that the server runs",
     }
-    settings = read_settings(OpenAISettings, "local-vlm", LOCAL, environment, usual, fixes)
+    settings = read_vlm_settings(OpenAISettings, "local-vlm", LOCAL, environment, usual, fixes)
     return _built("local-vlm", LOCAL, settings, "Asks a vision-language model on a server of your own.")
 
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Json, SecretStr
 
 from contracts.limits import JudgeLimits
 
-from ..base import Environment, JudgeNotConfigured, JudgeSetupError
+from ..base import Environment, JudgeSetupError
+from ..settings import read_settings
 from .pricing import PRICES, Price, read_prices
 from .showing import Mode
 
@@ -63,7 +64,7 @@ class OpenAISettings(VlmSettings):
 Settings = TypeVar("Settings", bound=VlmSettings)
 
 
-def read_settings(
+def read_vlm_settings(
     kind: type[Settings],
     judge: str,
     prefix: str,
@@ -71,26 +72,9 @@ def read_settings(
     usual: Mapping[str, str],
     fixes: Mapping[str, str],
 ) -> Settings:
-    """The settings under the prefix, `usual` where they are not set; `fixes` says of each missing one what to do.
-
-    Raises JudgeNotConfigured where none is set at all, and JudgeSetupError where one is missing or wrong; no error shows a key.
-    """
-    given = {
-        name: value.strip()
-        for name in kind.model_fields
-        if name != "prices" and (value := environment.get(prefix + name.upper(), "")).strip()
-    }
-    values = {**usual, **given}
-    for name, fix in fixes.items():
-        if name not in values:
-            wrong = JudgeSetupError if given else JudgeNotConfigured
-            raise wrong(f"the judge {judge!r} is not configured: {fix}.")
-    try:
-        return kind.model_validate({**values, "prices": read_prices(environment)})
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        name = f"{prefix}{str(first['loc'][0]).upper()}"
-        raise JudgeSetupError(f"the judge {judge!r} is misconfigured: {name}: {first['msg']}.") from None
+    """The settings of one judge as `read_settings` reads them, and the prices that are set for all."""
+    settings = read_settings(kind, judge, prefix, environment, usual, fixes)
+    return settings.model_copy(update={"prices": read_prices(environment)})
 
 
 def limits_of(settings: VlmSettings, address: str, key: str) -> JudgeLimits:

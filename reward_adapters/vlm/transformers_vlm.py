@@ -19,14 +19,14 @@ from contracts.judging import NO_CALL
 
 from ..base import Environment, JudgeSetupError
 from ..memory import is_out_of_memory
+from ..settings import check_device, device_of_all
 from .building import vlm_judge
 from .conversation import Conversation, Reply
 from .in_process import LocalModel
 from .judge import VlmJudge
-from .settings import VlmSettings, limits_of, read_settings
+from .settings import VlmSettings, limits_of, read_vlm_settings
 
 NAME, PREFIX = "transformers-vlm", "MAXWELL_JUDGE_TRANSFORMERS_VLM_"
-DEVICE = "MAXWELL_JUDGE_DEVICE"  # of all judges with networks of their own
 
 
 class LocalSettings(VlmSettings):
@@ -45,9 +45,9 @@ class LocalSettings(VlmSettings):
 
 def judge(environment: Environment) -> VlmJudge:
     """The judge `transformers-vlm`; no weights are loaded yet. Raises JudgeSetupError and JudgeNotConfigured."""
-    usual = {"device": environment.get(DEVICE, "").strip() or "cpu", "max_tokens": "300"}
+    usual = {"device": device_of_all(environment), "max_tokens": "300"}
     fixes = {"model": f"set {PREFIX}MODEL to a folder with a vision-language model, or its name on the hub"}
-    settings = read_settings(LocalSettings, NAME, PREFIX, environment, usual, fixes)
+    settings = read_vlm_settings(LocalSettings, NAME, PREFIX, environment, usual, fixes)
     _check(settings)
     chat = TransformersChat(settings)
     built = vlm_judge(
@@ -59,16 +59,10 @@ def judge(environment: Environment) -> VlmJudge:
 
 def _check(settings: LocalSettings) -> None:
     """Raises JudgeSetupError where the model or the device is not there. Reads the model's config, not its weights."""
-    import torch  # noqa: PLC0415 - takes seconds, and only for who has set it up
     from transformers import AutoConfig  # noqa: PLC0415
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING  # noqa: PLC0415
 
-    try:
-        torch.empty(0, device=settings.device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA asserts that it had some
-        raise JudgeSetupError(
-            f"the judge {NAME!r} is misconfigured: there is no device {settings.device!r} here ({first_line(error)}): set {PREFIX}DEVICE."
-        ) from error
+    check_device(NAME, settings.device, f"{PREFIX}DEVICE")
     try:
         config = AutoConfig.from_pretrained(settings.model, revision=settings.revision)
     except (OSError, ValueError, KeyError) as error:

@@ -13,7 +13,8 @@ from bus.connection import Client
 from contracts.errors import JudgeMalformed
 from contracts.jobs import Budget, JobState, JudgeTotal
 from contracts.judging import Allowance
-from reward_adapters.vlm.conversation import Interview, OpenGate, Purse
+from reward_adapters.gate import OpenGate
+from reward_adapters.vlm.conversation import Interview, Purse
 from reward_adapters.vlm.showing import Gallery
 from workers.judging import ATTEMPTS, Bench
 

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from contracts.errors import JudgeError, JudgeMalformed, JudgeUnavailable
 from contracts.judging import Allowance, JudgeFailure, Verdict
 from reward_adapters.base import REWARD
-from reward_adapters.vlm.bodies import quoted, retry_after
+from reward_adapters.bodies import quoted, retry_after
 from workers.judging import Bench
 
 from ...conformance import faults, gemini_faults

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from contracts.errors import JudgeUnavailable
 from contracts.judging import JudgeUsage, Tokens, Verdict
 from reward_adapters.base import JudgeSetupError
-from reward_adapters.vlm.bodies import count
+from reward_adapters.bodies import count
 from reward_adapters.vlm.estimating import picture_tokens
 from reward_adapters.vlm.pricing import PRICES, Price, Rates, price_of, read_prices
 from workers.judging import Bench

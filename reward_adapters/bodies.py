@@ -7,13 +7,14 @@ import email.utils
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.errors import JudgeMalformed
+from contracts.errors import JudgeError, JudgeMalformed, JudgeRateLimited, JudgeUnavailable
 
 NO_KEY = "none"  # what servers without keys are sent
+PASSING = (408, 409, 425)
 _QUOTED = 200  # characters of what a server said
 MOST_TOKENS = 10**9  # of one call; a number beyond that counts something else
 _KEYS = re.compile(r"\b(sk-[\w*-]+|AIza[\w*-]+|AQ\.[\w*-]+)")  # OpenAI's and Google's; servers show parts of them
@@ -42,6 +43,15 @@ def count(said: object) -> int:
 def text(said: object) -> str | None:
     """A text with something in it, or None."""
     return said if isinstance(said, str) and said.strip() else None
+
+
+def busy(status: int, server: str, delay: timedelta | None, passing: Collection[int] = PASSING) -> JudgeError | None:
+    """The error of a status that passes by itself, perhaps after this delay; None for every other one. `server` says who answered."""
+    if status == 429:
+        return JudgeRateLimited(f"{server} wants fewer requests a minute ({status})", delay)
+    if status in passing or status >= 500:
+        return JudgeUnavailable(f"{server} is busy or failing just now ({status})", delay)
+    return None
 
 
 def quoted(message: object, key: str) -> str:
